@@ -1,0 +1,17 @@
+//! The command as users run it: the built program over captures that the tests make themselves.
+//!
+//! One module a subject; new tests go to the module whose subject they are about.
+
+// In a test a panic is the message.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod captures;
+mod program;
+
+mod config;
+mod failures;
+mod info;
+mod manual;
+mod print;
+mod run;
+mod selection;

@@ -1,0 +1,93 @@
+//! Fields of events: what happened, when, with which parameters.
+
+use super::entry::{Entry, entry as f};
+use super::field::Field;
+use falco_replay_format::schema::PrintFormat as F;
+use falco_replay_rules::program::ValueType as T;
+use falco_replay_rules::schema::{ArgumentKind as A, Role};
+
+/// Fields that events of every source have.
+#[rustfmt::skip]
+pub(super) const ANY_EVENT: &[Entry] = &[
+    f(Field::EvtNum, "evt.num", T::Uint64, F::Id, "Number of the event, counted from 1 over the delivered events.").role(Role::EventNumber),
+    f(Field::EvtTime, "evt.time", T::Charbuf, F::Na, "Time of the event as local HH:MM:SS.nnnnnnnnn; an integer of nanoseconds in JSON."),
+    f(Field::EvtTimeS, "evt.time.s", T::Charbuf, F::Na, "As evt.time without the fraction."),
+    f(Field::EvtTimeIso8601, "evt.time.iso8601", T::Charbuf, F::Na, "Time of the event in UTC, YYYY-MM-DDTHH:MM:SS.nnnnnnnnn+0000."),
+    f(Field::EvtDatetime, "evt.datetime", T::Charbuf, F::Na, "Local date and time, YYYY-MM-DD HH:MM:SS.nnnnnnnnn."),
+    f(Field::EvtDatetimeS, "evt.datetime.s", T::Charbuf, F::Na, "As evt.datetime without the fraction."),
+    f(Field::EvtRawtime, "evt.rawtime", T::Abstime, F::Dec, "Time of the event in nanoseconds since the epoch."),
+    f(Field::EvtRawtimeS, "evt.rawtime.s", T::Abstime, F::Dec, "Whole seconds of evt.rawtime."),
+    f(Field::EvtRawtimeNs, "evt.rawtime.ns", T::Abstime, F::PaddedDec, "Nanoseconds within the second of evt.rawtime, nine digits."),
+    f(Field::EvtReltime, "evt.reltime", T::Reltime, F::PaddedDec, "Nanoseconds since the first event of the capture."),
+    f(Field::EvtReltimeS, "evt.reltime.s", T::Reltime, F::Dec, "Whole seconds of evt.reltime."),
+    f(Field::EvtReltimeNs, "evt.reltime.ns", T::Reltime, F::PaddedDec, "Nanoseconds within the second of evt.reltime, nine digits."),
+    f(Field::EvtPluginname, "evt.pluginname", T::Charbuf, F::Na, "Name of the plugin that made the event; none for other events."),
+    f(Field::EvtPlugininfo, "evt.plugininfo", T::Charbuf, F::Na, "One-line text of the event by its plugin; none for other events."),
+    f(Field::EvtSource, "evt.source", T::Charbuf, F::Na, "Event source: syscall, or that of a plugin."),
+    f(Field::EvtIsAsync, "evt.is_async", T::Bool, F::Na, "Whether the event is a meta event (injected, not a system call)."),
+    f(Field::EvtAsynctype, "evt.asynctype", T::Charbuf, F::Na, "Name of a meta event; none for other events."),
+    f(Field::EvtHostname, "evt.hostname", T::Charbuf, F::Na, "Host name; an empty text for captures."),
+];
+
+/// Fields of system-call events.
+#[rustfmt::skip]
+pub(super) const SYSCALL_EVENT: &[Entry] = &[
+    f(Field::EvtLatency, "evt.latency", T::Reltime, F::Dec, "Deprecated: constant 0.").deprecated(),
+    f(Field::EvtLatencyS, "evt.latency.s", T::Reltime, F::Dec, "Deprecated: constant 0.").deprecated(),
+    f(Field::EvtLatencyNs, "evt.latency.ns", T::Reltime, F::PaddedDec, "Deprecated: constant 0.").deprecated(),
+    f(Field::EvtLatencyQuantized, "evt.latency.quantized", T::Uint64, F::Dec, "Deprecated, hidden: constant 0.").deprecated().hidden(),
+    f(Field::EvtLatencyHuman, "evt.latency.human", T::Charbuf, F::Na, "Deprecated: constant string \"0ns\".").deprecated(),
+    f(Field::EvtDeltatime, "evt.deltatime", T::Reltime, F::Dec, "ns since the previous event seen by this same field instance (0 the first time)."),
+    f(Field::EvtDeltatimeS, "evt.deltatime.s", T::Reltime, F::Dec, "Whole seconds of that delta."),
+    f(Field::EvtDeltatimeNs, "evt.deltatime.ns", T::Reltime, F::PaddedDec, "ns remainder of that delta."),
+    f(Field::EvtOutputtime, "evt.outputtime", T::Charbuf, F::Na, "Time of the event in the time format of the reader.").print_only(),
+    f(Field::EvtDir, "evt.dir", T::Charbuf, F::Dir, "Deprecated: > for enter events, < for exit events.").deprecated(),
+    f(Field::EvtType, "evt.type", T::Charbuf, F::Na, "Name of the event; for generic events that of the system call.").role(Role::EventType),
+    f(Field::EvtTypeIs, "evt.type.is", T::Uint32, F::Na, "1 for events of the type named (evt.type.is.NAME) or numbered (evt.type.is.ID), else 0.").required(A::EventNameOrId),
+    f(Field::SyscallType, "syscall.type", T::Charbuf, F::Na, "As evt.type, for system calls only.").role(Role::SyscallType),
+    f(Field::EvtCategory, "evt.category", T::Charbuf, F::Na, "Category of the event: file, net, IPC, memory, process, sleep, system, signal, user, time, other …"),
+    f(Field::EvtCpu, "evt.cpu", T::Int16, F::Id, "CPU that the event happened on."),
+    f(Field::EvtArgs, "evt.args", T::Charbuf, F::Na, "All parameters as name=value, separated by blanks."),
+    f(Field::EvtArg, "evt.arg", T::Charbuf, F::Na, "One parameter as text, by name (evt.arg.NAME) or index (evt.arg[N]).").required(A::ParamIndexOrName),
+    f(Field::EvtRawarg, "evt.rawarg", T::Dyn, F::Na, "One parameter with its own type (evt.rawarg.NAME).").required(A::ParamName).no_transformer().no_rhs().role(Role::RawParam),
+    f(Field::EvtInfo, "evt.info", T::Charbuf, F::Na, "Same as evt.args."),
+    f(Field::EvtBuffer, "evt.buffer", T::Bytebuf, F::Na, "Bytes that the event read or wrote."),
+    f(Field::EvtBuflen, "evt.buflen", T::Uint64, F::Dec, "Number of bytes that the event read or wrote."),
+    f(Field::EvtRes, "evt.res", T::Charbuf, F::Dec, "SUCCESS, or the name of the error."),
+    f(Field::EvtRawres, "evt.rawres", T::Int64, F::Dec, "Return value as a number."),
+    f(Field::EvtFailed, "evt.failed", T::Bool, F::Na, "True when the return value is negative; no value for events without one."),
+    f(Field::EvtIsIo, "evt.is_io", T::Bool, F::Na, "True when the event type has the reads-from-fd or writes-to-fd flag."),
+    f(Field::EvtIsIoRead, "evt.is_io_read", T::Bool, F::Na, "True when the event type has the reads-from-fd flag."),
+    f(Field::EvtIsIoWrite, "evt.is_io_write", T::Bool, F::Na, "True when the event type has the writes-to-fd flag."),
+    f(Field::EvtIoDir, "evt.io_dir", T::Charbuf, F::Na, "Direction of an event that moves data: read or write."),
+    f(Field::EvtIsWait, "evt.is_wait", T::Bool, F::Na, "True when the event type has the waits flag."),
+    f(Field::EvtWaitLatency, "evt.wait_latency", T::Reltime, F::Dec, "Deprecated: constant 0.").deprecated(),
+    f(Field::EvtIsSyslog, "evt.is_syslog", T::Bool, F::Na, "True for an event that writes to a fd whose name contains \"/dev/log\"."),
+    f(Field::EvtCount, "evt.count", T::Uint32, F::Dec, "Constant 1."),
+    f(Field::EvtCountError, "evt.count.error", T::Uint32, F::Dec, "1 if the event failed, 0 if not."),
+    f(Field::EvtCountErrorFile, "evt.count.error.file", T::Uint32, F::Dec, "As evt.count.error, for files and directories only."),
+    f(Field::EvtCountErrorNet, "evt.count.error.net", T::Uint32, F::Dec, "As evt.count.error, for sockets only."),
+    f(Field::EvtCountErrorMemory, "evt.count.error.memory", T::Uint32, F::Dec, "As evt.count.error, for memory events only."),
+    f(Field::EvtCountErrorOther, "evt.count.error.other", T::Uint32, F::Dec, "As evt.count.error, for everything that is neither file, socket nor memory."),
+    f(Field::EvtCountExit, "evt.count.exit", T::Uint32, F::Dec, "1 for exit events, no value for enter events."),
+    f(Field::EvtCountProcinfo, "evt.count.procinfo", T::Uint32, F::Dec, "1 for PROCINFO_E of a main thread, else 0.").hidden(),
+    f(Field::EvtCountThreadinfo, "evt.count.threadinfo", T::Uint32, F::Dec, "1 for PROCINFO_E, else 0.").hidden(),
+    f(Field::EvtAround, "evt.around", T::Uint64, F::Dec, "Filter only: evt.around[T] = D holds within D milliseconds of the time T (nanoseconds).").required(A::Index).no_transformer().no_rhs().filter_only().role(Role::Around),
+    f(Field::EvtAbspath, "evt.abspath", T::Charbuf, F::Na, "Absolute path made from directory descriptor and path; .src and .dst choose one of two paths.").optional(A::SourceOrTarget),
+    f(Field::EvtBuflenIn, "evt.buflen.in", T::Uint64, F::Dec, "evt.buflen of events that read.").hidden(),
+    f(Field::EvtBuflenOut, "evt.buflen.out", T::Uint64, F::Dec, "evt.buflen of events that write.").hidden(),
+    f(Field::EvtBuflenFile, "evt.buflen.file", T::Uint64, F::Dec, "evt.buflen of events on regular files.").hidden(),
+    f(Field::EvtBuflenFileIn, "evt.buflen.file.in", T::Uint64, F::Dec, "evt.buflen of events that read regular files.").hidden(),
+    f(Field::EvtBuflenFileOut, "evt.buflen.file.out", T::Uint64, F::Dec, "evt.buflen of events that write regular files.").hidden(),
+    f(Field::EvtBuflenNet, "evt.buflen.net", T::Uint64, F::Dec, "evt.buflen of events on network sockets.").hidden(),
+    f(Field::EvtBuflenNetIn, "evt.buflen.net.in", T::Uint64, F::Dec, "evt.buflen of events that receive from network sockets.").hidden(),
+    f(Field::EvtBuflenNetOut, "evt.buflen.net.out", T::Uint64, F::Dec, "evt.buflen of events that send to network sockets.").hidden(),
+    f(Field::EvtIsOpenRead, "evt.is_open_read", T::Bool, F::Na, "Whether the event opened a file for reading."),
+    f(Field::EvtIsOpenWrite, "evt.is_open_write", T::Bool, F::Na, "Whether the event opened a file for writing."),
+    f(Field::EvtInfraDockerName, "evt.infra.docker.name", T::Charbuf, F::Na, "Name of an infrastructure event.").hidden(),
+    f(Field::EvtInfraDockerContainerId, "evt.infra.docker.container.id", T::Charbuf, F::Na, "Container id in an infrastructure event, 12 characters.").hidden(),
+    f(Field::EvtInfraDockerContainerName, "evt.infra.docker.container.name", T::Charbuf, F::Na, "Container name in an infrastructure event.").hidden(),
+    f(Field::EvtInfraDockerContainerImage, "evt.infra.docker.container.image", T::Charbuf, F::Na, "Container image in an infrastructure event, without digest.").hidden(),
+    f(Field::EvtIsOpenExec, "evt.is_open_exec", T::Bool, F::Na, "Whether the event created a file that can be executed."),
+    f(Field::EvtIsOpenCreate, "evt.is_open_create", T::Bool, F::Na, "Whether the event created the file that it opened."),
+];
