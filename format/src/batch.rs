@@ -60,6 +60,79 @@ impl EventBatch {
         self.first_drop = None;
     }
 
+    /// Appends all events of another batch of the same section.
+    pub fn append(&mut self, other: &EventBatch) {
+        // What was converted is moved behind what was read, on both sides.
+        if !self.converted.is_empty() {
+            self.data.append(&mut self.converted);
+        }
+        let (rows, base) = (self.len(), self.data.len() as u32);
+        self.data.extend_from_slice(&other.data);
+        self.data.extend_from_slice(&other.converted);
+        self.ts.extend_from_slice(&other.ts);
+        self.tid.extend_from_slice(&other.tid);
+        self.ty.extend_from_slice(&other.ty);
+        self.cpu.extend_from_slice(&other.cpu);
+        self.flags.extend_from_slice(&other.flags);
+        self.nparams.extend_from_slice(&other.nparams);
+        self.offset.extend(other.offset.iter().map(|offset| base + offset));
+        if self.first_drop.is_none() {
+            self.first_drop = other.first_drop.map(|row| rows + row);
+        }
+    }
+
+    /// Appends row `row` of another batch.
+    pub fn push_row(&mut self, other: &EventBatch, row: usize) {
+        self.begin_row(other.ts[row], other.tid[row], other.ty[row], other.cpu[row], other.flags[row]);
+        self.nparams.push(other.nparams[row]);
+        self.data.extend_from_slice(other.params(row).encoded());
+    }
+
+    /// Appends an event. Parameters beyond 255, and what of a parameter its length cannot tell, are left out.
+    pub fn push<'a>(
+        &mut self,
+        ts: u64,
+        tid: i64,
+        ty: u16,
+        cpu: u16,
+        flags: u32,
+        params: impl Iterator<Item = &'a [u8]> + Clone,
+    ) {
+        self.begin_row(ts, tid, ty, cpu, flags);
+        let (width, most) = match schema::event_info(ty).map(EventInfo::length_width) {
+            Some(4) => (4, u32::MAX as usize),
+            _ => (2, usize::from(u16::MAX)),
+        };
+        let params = params.take(usize::from(u8::MAX)).map(|value| &value[..value.len().min(most)]);
+        let mut count = 0;
+        for value in params.clone() {
+            count += 1;
+            self.data.extend_from_slice(&(value.len() as u32).to_le_bytes()[..width]);
+        }
+        self.nparams.push(count);
+        params.for_each(|value| self.data.extend_from_slice(value));
+    }
+
+    fn begin_row(&mut self, ts: u64, tid: i64, ty: u16, cpu: u16, flags: u32) {
+        if !self.converted.is_empty() {
+            self.data.append(&mut self.converted);
+        }
+        self.ts.push(ts);
+        self.tid.push(tid);
+        self.ty.push(ty);
+        self.cpu.push(cpu);
+        self.flags.push(flags);
+        self.offset.push(self.data.len() as u32);
+    }
+
+    /// A batch of some of the rows.
+    pub fn copy(&self, rows: std::ops::Range<usize>) -> EventBatch {
+        let first_drop = self.first_drop.filter(|row| (rows.start..=rows.end).contains(row)).map(|row| row - rows.start);
+        let mut out = EventBatch { first_drop, ..EventBatch::default() };
+        rows.for_each(|row| out.push_row(self, row));
+        out
+    }
+
     /// The parameters of row `row`.
     #[inline]
     pub fn params(&self, row: usize) -> Params<'_> {
@@ -118,6 +191,13 @@ impl<'a> Params<'a> {
         } else {
             self.bytes.get(index * 2..index * 2 + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])))
         }
+    }
+
+    /// Lengths and values as they stand in the batch.
+    pub fn encoded(&self) -> &'a [u8] {
+        let lengths = self.count * if self.wide { 4 } else { 2 };
+        let values: usize = (0..self.count).map(|index| self.length(index)).sum();
+        self.bytes.get(..lengths + values).unwrap_or(&[])
     }
 
     /// Bytes of parameter `index`; empty where it is absent.

@@ -59,6 +59,8 @@ pub struct Block {
     pub worlds: Vec<(u32, Arc<World>)>,
     /// Time of the last delivered event before this block.
     pub previous_ts: Option<u64>,
+    /// Where rows were left out: time of the last delivered event before each row, `u64::MAX` for none; else empty.
+    pub before: Vec<u64>,
 }
 
 impl Block {
@@ -141,6 +143,7 @@ impl Block {
         self.refs.clear();
         self.worlds.clear();
         self.previous_ts = None;
+        self.before.clear();
         (batch, self)
     }
 }
@@ -285,6 +288,27 @@ pub enum MainThread {
     Other(Arc<Process>),
 }
 
+/// A circle among parents: damage, or numbers that were given again while events were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circle {
+    /// Parents up to the first thread of the circle; 0 within it.
+    pub steps: u32,
+    /// Threads of the circle; 1 for a thread that is its own parent.
+    pub length: u32,
+}
+
+impl Circle {
+    /// How many threads Falco looks at, this one and those above it.
+    ///
+    /// It sends one pointer up by one thread and another by two, and stops where they meet: on a circle before the
+    /// thread that it came from, else somewhere on it.
+    fn looked_at(self) -> usize {
+        let (least, length) = (self.steps.max(1) as usize, self.length.max(1) as usize);
+        let round = least.next_multiple_of(length);
+        round - usize::from(round > least)
+    }
+}
+
 /// A process version: a thread with the relations that rules ask for, as they were at an event.
 #[derive(Debug)]
 pub struct Process {
@@ -294,10 +318,10 @@ pub struct Process {
     pub info: Arc<ThreadInfo>,
     /// Its main thread.
     pub main: MainThread,
-    /// The thread whose id is the parent id, where it is known and another one.
+    /// The thread whose id is the parent id, where it is known. A circle is cut once it was gone round.
     pub parent: Option<Arc<Process>>,
-    /// Whether the thread is recorded as its own parent.
-    pub own_parent: bool,
+    /// Where this thread or one above it is recorded as its own ancestor.
+    pub circle: Option<Circle>,
     /// Its container's metadata, where an event gave them.
     pub container: Option<Arc<Container>>,
     /// Metadata of that container's pod sandbox.
@@ -324,7 +348,7 @@ impl Process {
     /// The thread whose id is the parent id.
     #[inline]
     pub fn parent_thread(&self) -> Option<&Process> {
-        if self.own_parent { Some(self) } else { self.parent.as_deref() }
+        self.parent.as_deref()
     }
 
     /// The parent process: the main thread of the main thread's parent thread.
@@ -333,23 +357,42 @@ impl Process {
         self.main()?.parent_thread()?.main()
     }
 
-    /// The process `n` steps up; 0 is the main thread.
+    /// The process `n` steps up; 0 is the main thread. In a circle it goes round.
     pub fn ancestor(&self, n: usize) -> Option<&Process> {
-        let mut at = self.main()?;
-        for _ in 0..n {
-            let next = at.parent_process()?;
-            if std::ptr::eq(next, at) {
-                break;
-            }
-            at = next;
+        let start = self.main()?;
+        let (mut at, mut left) = (start, n);
+        while left > 0 {
+            left -= 1;
+            at = match at.parent_thread() {
+                Some(parent) => parent.main()?,
+                None => {
+                    // Cut: the next is a thread that was passed.
+                    left %= at.circle?.length.max(1) as usize;
+                    let mut passed = std::iter::successors(start.parent_thread(), |at| at.main()?.parent_thread());
+                    passed.find(|passed| passed.info.tid == at.info.ptid)?.main()?
+                }
+            };
         }
         Some(at)
     }
 
-    /// The parent thread and those above it, nearest first, each once.
+    /// The main thread's parent thread and those above it, nearest first; those of a circle may come again.
+    pub fn lineage(&self) -> impl Iterator<Item = &Process> {
+        std::iter::successors(self.main().and_then(Process::parent_thread), |at| at.parent_thread())
+    }
+
+    /// The next of the [ancestors](Process::ancestors) of a thread outside of circles. They end before number -1.
+    #[inline]
+    pub fn above(&self) -> Option<&Process> {
+        self.parent_thread().filter(|parent| parent.info.tid != -1)
+    }
+
+    /// Those of the [lineage](Process::lineage) that fields about all ancestors look at, each once.
     pub fn ancestors(&self) -> impl Iterator<Item = &Process> {
-        let first = self.main().and_then(Process::parent_thread);
-        std::iter::successors(first, |at| at.parent.as_deref())
+        let main = self.main();
+        let circle = main.and_then(Process::parent_thread).and_then(|first| first.circle);
+        let count = circle.map_or(usize::MAX, Circle::looked_at);
+        std::iter::successors(main.and_then(Process::above), |at| at.above()).take(count)
     }
 }
 

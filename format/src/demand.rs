@@ -21,6 +21,8 @@ pub mod want {
     pub const MEMORY: u16 = 64;
     /// Processor times.
     pub const CPU: u16 = 128;
+    /// The time of the event before.
+    pub const BEFORE: u16 = 256;
 }
 
 /// What a reader of blocks asks for, by event type.
@@ -29,18 +31,25 @@ pub struct Demand {
     by_type: Vec<u16>,
     /// Descriptor numbers asked for one by one.
     pub fd_numbers: Vec<i64>,
+    /// Of what mostly stays as it was for a thread only changes are told, and the first of each thread in a block.
+    pub changes: bool,
 }
 
 impl Default for Demand {
     fn default() -> Self {
-        Demand { by_type: vec![0; EVENT_TYPES], fd_numbers: Vec::new() }
+        Demand { by_type: vec![0; EVENT_TYPES], fd_numbers: Vec::new(), changes: false }
     }
 }
 
 impl Demand {
-    /// Everything, for every event: what a stored capture holds.
+    /// Everything, for every event.
     pub fn everything() -> Demand {
-        Demand { by_type: vec![u16::MAX; EVENT_TYPES], fd_numbers: Vec::new() }
+        Demand { by_type: vec![u16::MAX; EVENT_TYPES], fd_numbers: Vec::new(), changes: false }
+    }
+
+    /// Everything, in the form in which a stored capture holds it.
+    pub fn stored() -> Demand {
+        Demand { changes: true, ..Demand::everything() }
     }
 
     /// Asks for the kinds in `bits` on events of type `ty`.

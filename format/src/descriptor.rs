@@ -1,6 +1,6 @@
 //! Descriptors as they are at an event: files, sockets and whatever else a number can stand for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::lists::Text;
 
@@ -240,6 +240,19 @@ impl FdInfo {
             lower_layer: false,
             pid: 0,
         }
+    }
+}
+
+impl FdInfo {
+    /// Source and destination of an inet socket, zero addresses before it has any; `None` for other kinds.
+    pub fn inet_ends(&self) -> Option<((IpAddr, u16), (IpAddr, u16))> {
+        let zero: IpAddr = match (self.ends, self.kind) {
+            (Ends::Inet { source, dest }, kind) if kind.is_inet() => return Some((source, dest)),
+            (_, FdKind::Ipv4 | FdKind::Ipv4Server) => Ipv4Addr::UNSPECIFIED.into(),
+            (_, FdKind::Ipv6 | FdKind::Ipv6Server) => Ipv6Addr::UNSPECIFIED.into(),
+            _ => return None,
+        };
+        Some(((zero, 0), (zero, 0)))
     }
 }
 

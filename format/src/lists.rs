@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use crate::block::Container;
+use crate::descriptor::FdInfo;
+
 /// Bytes of a name or path as recorded; not always UTF-8.
 pub type Text = std::sync::Arc<[u8]>;
 
@@ -20,6 +23,73 @@ pub struct Head {
     pub users: Vec<UserEntry>,
     /// Groups of the host.
     pub groups: Vec<GroupEntry>,
+    /// What the lists leave out, where the head was taken from a running state.
+    pub exact: Option<Box<Exact>>,
+}
+
+/// What a state knows beyond the lists, so that a capture can begin in the middle of another without any loss.
+///
+/// A `.scap` cannot hold it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exact {
+    /// More of each thread, in the order of [`Head::threads`].
+    pub threads: Vec<ThreadExact>,
+    /// More of each descriptor, in the order of [`Head::fds`].
+    pub fds: Vec<Vec<FdExact>>,
+    /// Containers whose metadata are known, by id.
+    pub containers: Vec<Container>,
+    /// Users inside containers: (container id, user).
+    pub users: Vec<(Text, UserEntry)>,
+    /// Groups inside containers.
+    pub groups: Vec<(Text, GroupEntry)>,
+    /// Threads that ended shortly before: (time, parent, thread).
+    pub exits: Vec<(u64, i64, i64)>,
+    /// Time from which `evt.reltime` counts; 0 where no event has set it.
+    pub origin: u64,
+}
+
+/// What the process list leaves out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadExact {
+    /// Environment and working directory, also of threads that are no main threads.
+    pub env: Text,
+    /// Working directory.
+    pub cwd: Text,
+    /// `PPM_CL_*` bits, the inner ones too.
+    pub flags: u32,
+    /// Its container as it is known at this moment, empty on the host.
+    pub container_id: Text,
+    /// When it began, nanoseconds since the epoch; 0 where that is not known.
+    pub clone_ts: u64,
+    /// When it last executed a program; 0 where that is not known.
+    pub lastexec_ts: u64,
+    /// From the change of its executable to its begin.
+    pub exe_ctime_duration_clone: u64,
+    /// From the begin of its pid namespace to the change of its executable.
+    pub exe_ctime_duration_pidns: u64,
+    /// Descriptor of its last event, -1 for none.
+    pub last_fd: i64,
+    /// Type of its last enter event, `u16::MAX` for none.
+    pub last_enter: u16,
+    /// The enter half that waits for its exit: type and parameters.
+    pub enter: Option<(u16, Vec<Text>)>,
+    /// Whether it has ended while others of its process live.
+    pub dead: bool,
+    /// Whether its process adopts orphans.
+    pub adopts: bool,
+    /// Which thread its children go to; 0 where none was named.
+    pub reaper: i64,
+    /// Processor time of its last report.
+    pub last_cpu: u64,
+}
+
+/// What the descriptor list leaves out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FdExact {
+    /// Everything known of it.
+    pub info: FdInfo,
+    /// Whether it goes with the next execution of a program.
+    pub close_on_exec: bool,
 }
 
 /// The machine-info block.

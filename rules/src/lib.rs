@@ -23,6 +23,7 @@ mod merge;
 mod options;
 mod overrides;
 pub mod parse;
+pub mod path_tree;
 pub mod posix_regex;
 mod priority;
 pub mod program;

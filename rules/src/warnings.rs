@@ -2,6 +2,7 @@
 
 use crate::check::{bare_field, typed_value};
 use crate::parse::{is_field_text, parse_value_prefix};
+use crate::path_tree::PathTree;
 use crate::posix_regex::is_plain;
 use crate::program::Operator;
 use crate::resolve::resolve;
@@ -102,15 +103,36 @@ pub(crate) fn is_unsafe_na_check(check: &Check) -> bool {
 
 /// What Falco does with a check against its own documentation, if anything. Facts: filter-language A4.
 pub(crate) fn known_defect(schema: &dyn Schema, check: &Check) -> Option<&'static str> {
+    use Operator as O;
+    if let (O::Pmatch, Right::List(paths)) = (check.operator, &check.right) {
+        let misleading = PathTree::new(paths.iter().map(|path| &path[..])).misleads_falco();
+        return misleading.then_some(
+            "in Falco `pmatch` can go wrong where paths of its list differ in a pattern: give each such path a check of \
+             its own",
+        );
+    }
     let (field, arg) = bare_field(schema, &check.left)?;
     let several = matches!(&check.right, Right::List(texts) if texts.len() > 1);
     match (field.name.as_ref(), check.operator) {
-        ("fd.ip", Operator::In) => {
+        ("fd.ip", O::In) => {
             Some("in Falco `fd.ip in (…)` never matches: write `(fd.cip in (…) or fd.sip in (…))` instead")
         }
-        ("fd.net", Operator::In) if several => Some(
+        ("fd.ip", O::Intersects) => Some(
+            "in Falco `fd.ip intersects (…)` ends the run with an error: write `(fd.cip in (…) or fd.sip in (…))` instead",
+        ),
+        ("fd.port" | "fd.proto", O::Intersects) => {
+            Some("in Falco `fd.port intersects (…)` ends the run with an error: write `fd.port in (…)` instead")
+        }
+        ("fd.net", O::Intersects) => Some(
+            "in Falco `fd.net intersects (…)` matches listening sockets only, and looks at the first network only: write \
+             `(fd.cnet in (…) or fd.snet in (…))` instead",
+        ),
+        ("fd.net", O::In) if several => Some(
             "in Falco `fd.net in (…)` looks at the first network only: write `(fd.cnet in (…) or fd.snet in (…))` instead",
         ),
+        ("fd.ip" | "fd.net" | "fd.port" | "fd.proto", _) if several && check.modifier.is_some() => {
+            Some("in Falco this field is compared with the first value only: write one comparison for each value")
+        }
         ("proc.aenv", _) if matches!(arg, Some(crate::program::Argument::Index(_))) => {
             Some("in Falco `proc.aenv[N]` in a condition means any ancestor, whatever N")
         }

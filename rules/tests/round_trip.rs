@@ -77,6 +77,8 @@ fn erase(expr: &mut Expr) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn normal_forms_read_back(expr in expr()) {
         let text = String::from_utf8(expr.normal_form()).unwrap();

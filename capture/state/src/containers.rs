@@ -59,6 +59,13 @@ impl Containers {
         self.known.remove(id).is_some()
     }
 
+    /// All that are known, by id.
+    pub(crate) fn all(&self) -> Vec<&Arc<Container>> {
+        let mut all: Vec<_> = self.known.values().collect();
+        all.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+
     /// Addresses of all known containers, sorted.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         let mut ips: Vec<IpAddr> = self.known.values().filter_map(|container| address(&container.ip)).collect();

@@ -36,6 +36,8 @@ pub(crate) struct FdTable {
     direct: Vec<Option<Slot>>,
     others: HashMap<i64, Slot, FixedState>,
     count: usize,
+    /// See [`FdTable::kinds`]; `None` after a change.
+    kinds: Option<u64>,
 }
 
 impl FdTable {
@@ -47,8 +49,30 @@ impl FdTable {
         }
     }
 
+    /// Kinds of all descriptors, a bit each.
+    pub(crate) fn kinds(&mut self) -> u64 {
+        match self.kinds {
+            Some(kinds) => kinds,
+            None => {
+                let kinds = self.iter().fold(0, |kinds, (_, slot)| kinds | 1 << (slot.fd.kind as u8));
+                self.kinds = Some(kinds);
+                kinds
+            }
+        }
+    }
+
+    /// The entry of a number, to note its row.
+    #[inline]
+    pub(crate) fn noting(&mut self, fd: i64) -> Option<&mut Slot> {
+        match usize::try_from(fd) {
+            Ok(at) if at < DIRECT => self.direct.get_mut(at)?.as_mut(),
+            _ => self.others.get_mut(&fd),
+        }
+    }
+
     #[inline]
     pub(crate) fn get_mut(&mut self, fd: i64) -> Option<&mut Slot> {
+        self.kinds = None;
         match usize::try_from(fd) {
             Ok(at) if at < DIRECT => self.direct.get_mut(at)?.as_mut(),
             _ => self.others.get_mut(&fd),
@@ -57,6 +81,7 @@ impl FdTable {
 
     /// Puts a descriptor in, over one of the same number; false where the table is full.
     pub(crate) fn insert(&mut self, fd: i64, slot: Slot) -> bool {
+        self.kinds = None;
         if let Some(old) = self.get_mut(fd) {
             *old = slot;
             return true;
@@ -80,6 +105,7 @@ impl FdTable {
     }
 
     pub(crate) fn remove(&mut self, fd: i64) -> Option<Slot> {
+        self.kinds = None;
         let old = match usize::try_from(fd) {
             Ok(at) if at < DIRECT => self.direct.get_mut(at)?.take(),
             _ => self.others.remove(&fd),
@@ -100,6 +126,7 @@ impl FdTable {
 
     /// Removes the descriptors that `gone` says.
     pub(crate) fn remove_slots(&mut self, mut gone: impl FnMut(&Slot) -> bool) {
+        self.kinds = None;
         for entry in &mut self.direct {
             if entry.as_ref().is_some_and(&mut gone) {
                 *entry = None;

@@ -55,6 +55,11 @@ impl Exits {
         self.latest.insert((ptid, tid), ts);
     }
 
+    /// All that are remembered: (time, parent, thread).
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u64, i64, i64)> {
+        self.order.iter().copied()
+    }
+
     /// Whether the child is known to have ended shortly before `ts`.
     pub(crate) fn lately(&self, ts: u64, ptid: i64, tid: i64) -> bool {
         self.latest.get(&(ptid, tid)).is_some_and(|&then| ts.saturating_sub(then) <= EXIT_MEMORY_NS)
@@ -95,15 +100,19 @@ impl Threads {
             group.size += 1;
             group.alive += 1;
             self.at_mut(slot).group = Some(pid);
+            self.link(entry.0, pid);
+            self.link(pid, entry.0);
         }
         if pid == 1 {
             return;
         }
         match self.find(ptid).filter(|&parent| !self.at(parent).is_unknown()) {
-            Some(parent) => self.add_child(parent, entry),
+            Some(parent) => {
+                self.link(entry.0, ptid);
+                self.add_child(parent, entry);
+            }
             None if ptid != 0 => {
                 self.change(slot).ptid = 0;
-                self.at_mut(slot).on_parent = false;
             }
             None => {}
         }
@@ -118,8 +127,10 @@ impl Threads {
     fn adopt(&mut self, child: ThreadSlot, parent: Option<ThreadSlot>) {
         let ptid = parent.map_or(0, |parent| self.at(parent).tid);
         self.change(child).ptid = ptid;
-        let thread = self.at_mut(child);
-        thread.on_parent = false;
+        if parent.is_some() {
+            self.link(self.at(child).tid, ptid);
+        }
+        let thread = self.at(child);
         let entry = (thread.tid, thread.birth);
         if let Some(parent) = parent {
             self.add_child(parent, entry);
@@ -145,6 +156,7 @@ impl Threads {
 
     /// Marks a thread dead: it counts no more among the live ones of its group.
     pub(crate) fn mark_dead(&mut self, slot: ThreadSlot) {
+        self.touch(slot);
         if !std::mem::replace(&mut self.at_mut(slot).dead, true)
             && let Some(group) = self.group_mut(slot)
         {

@@ -68,7 +68,7 @@ impl State {
         current.fd = None;
         current.last_fd = fd;
         let Some(owner) = current.thread.and_then(|thread| self.threads.fds_of(thread)) else { return };
-        if self.threads.at_mut(owner).fds.insert(fd, slot) {
+        if self.threads.fds_mut(owner).insert(fd, slot) {
             current.fd = Some((owner, fd));
         } else {
             self.refused_fds += 1;
@@ -107,7 +107,7 @@ impl State {
         current.name_changed |= info.name != old.fd.name;
         let mut slot = self.contents.intern(info, &mut self.next_id);
         slot.close_on_exec = close_on_exec;
-        self.threads.at_mut(owner).fds.insert(fd, slot);
+        self.threads.fds_mut(owner).insert(fd, slot);
     }
 
     /// open, openat, openat2, creat, open_by_handle_at.
@@ -215,7 +215,7 @@ impl State {
             Some(F_SETFD) if event.succeeded() => {
                 let close_on_exec = event.params.u64(3).is_some_and(|arg| arg & 1 != 0);
                 if let Some((owner, fd)) = current.fd
-                    && let Some(slot) = self.threads.at_mut(owner).fds.get_mut(fd)
+                    && let Some(slot) = self.threads.fds_mut(owner).get_mut(fd)
                 {
                     slot.close_on_exec = close_on_exec;
                 }
@@ -233,7 +233,7 @@ impl State {
         let first = i64::from(event.params.u32(1).unwrap_or(0));
         let last = i64::from(event.params.u32(2).unwrap_or(0));
         let mark = event.params.u32(3).unwrap_or(0) & CLOSE_RANGE_CLOEXEC != 0;
-        let fds = &mut self.threads.at_mut(owner).fds;
+        let fds = self.threads.fds_mut(owner);
         let within: Vec<i64> = fds.iter().map(|(fd, _)| fd).filter(|fd| (first..=last).contains(fd)).collect();
         for fd in within {
             if mark {
@@ -302,6 +302,7 @@ impl State {
         let Some(target) = pidfd.map(|slot| slot.fd.pid).and_then(|pid| self.threads.find(pid)) else { return };
         let owner = self.threads.fds_of(target).unwrap_or(target);
         let Some(mut slot) = self.threads.at(owner).fds.get(target_fd).cloned() else { return };
+        self.threads.link(self.threads.at(own).tid, self.threads.at(owner).tid);
         slot.close_on_exec = true;
         self.put_fd(current, fd, slot);
     }

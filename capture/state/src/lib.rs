@@ -3,11 +3,14 @@
 //! No input or output happens here: batches of raw events go in, blocks come out. The same code runs on import and live.
 //! Rules of the state: falcosecurity/libs 48dfd53cd, as Falco 0.44 replays captures.
 
+mod changes;
 mod containers;
 mod descriptors;
 mod event;
 mod families;
 mod files;
+mod head;
+mod joined;
 mod opening;
 mod processes;
 mod references;
@@ -21,16 +24,19 @@ use std::sync::Arc;
 use falco_replay_format::batch::{EventBatch, STATE_ONLY};
 use falco_replay_format::block::{Block, Fd, FdKind, NONE, Ref, RefKind, Text, User, World, mark};
 use falco_replay_format::demand::Demand;
-use falco_replay_format::lists::Head;
-use falco_replay_format::schema::{EVENT_TYPES, EVENTS, category, ev, event_flag};
+use falco_replay_format::lists::{Head, Machine};
+use falco_replay_format::schema::{EVENT_TYPES, EVENTS, category, describes_start, ev, event_flag};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+pub use crate::changes::Changes;
 use crate::containers::Containers;
 use crate::descriptors::{Contents, Opened};
 use crate::event::{Current, Event, legacy_text};
 use crate::threads::{Enter, Thread, ThreadSlot, Threads};
 use crate::users::Users;
+
+pub use crate::joined::ContainerMetadata;
 
 /// Threads kept at once: Falco's `falco_libs.thread_table_size`.
 pub const THREAD_LIMIT: usize = 262_144;
@@ -99,15 +105,7 @@ fn kinds() -> Vec<Kind> {
                     | ev::SYSCALL_EXECVEAT_E
                     | ev::SOCKET_CONNECT_E
             ),
-            initial: matches!(
-                info.id,
-                ev::CONTAINER_JSON_2_E
-                    | ev::USER_ADDED_E
-                    | ev::USER_DELETED_E
-                    | ev::GROUP_ADDED_E
-                    | ev::GROUP_DELETED_E
-                    | ev::ASYNCEVENT_E
-            ),
+            initial: describes_start(info.id),
             remembered: info.id != ev::SCHEDSWITCH_6_E && !info.has(event_flag::SKIPPARSERESET),
             fd_param: if info.has(event_flag::USES_FD) { info.fd_param } else { -1 },
         })
@@ -127,7 +125,9 @@ pub struct State {
     fds: Vec<Arc<Fd>>,
     cgroup_texts: HashMap<Vec<u8>, Text, FixedState>,
     scratch: Vec<u8>,
+    /// The lists of the section's head, as long as only its silent start was read.
     head: Option<Arc<Head>>,
+    machine: Option<Machine>,
     world: Arc<World>,
     world_changed: bool,
     kinds: Vec<Kind>,
@@ -144,6 +144,7 @@ pub struct State {
     origin_known: bool,
     previous_ts: Option<u64>,
     refused_fds: u64,
+    changes: Option<Box<Changes>>,
 }
 
 /// What the state code could not keep.
@@ -175,6 +176,7 @@ impl State {
             cgroup_texts: HashMap::default(),
             scratch: Vec::new(),
             head: None,
+            machine: None,
             world: Arc::new(World::default()),
             world_changed: true,
             kinds: kinds(),
@@ -187,6 +189,7 @@ impl State {
             origin_known: false,
             previous_ts: None,
             refused_fds: 0,
+            changes: None,
         }
     }
 
@@ -214,6 +217,7 @@ impl State {
         block.process.reserve(count);
         block.fd.reserve(count);
         block.fd_num.reserve(count);
+        self.clear_changes();
         for row in 0..count {
             if batch.first_drop == Some(row) && self.initial {
                 self.end_opening();
@@ -227,6 +231,9 @@ impl State {
                 params: batch.params(row),
             };
             self.event(&event, batch.flags[row], &mut block);
+        }
+        if batch.first_drop == Some(count) && self.initial {
+            self.end_opening();
         }
         block.fds = std::mem::take(&mut self.fds);
         block.batch = batch;
@@ -263,6 +270,7 @@ impl State {
         let delivered = !(silent || kind.hidden || flags & STATE_ONLY != 0);
         self.record(event, &mut current, delivered, block);
         self.removals(kind, &current);
+        self.note_changes(event.row);
         if delivered {
             self.previous_ts = Some(event.ts);
         }
@@ -272,6 +280,7 @@ impl State {
     #[inline]
     fn reset(&mut self, event: &Event<'_>, kind: Kind, slot: ThreadSlot, current: &mut Current) {
         let thread = self.threads.at_mut(slot);
+        let waited = thread.enter.is_some();
         if !kind.remembered {
             current.last_fd = thread.last_fd;
         } else if kind.exit {
@@ -285,6 +294,9 @@ impl State {
             }
         } else {
             thread.last_enter = event.ty;
+        }
+        if waited && kind.remembered {
+            self.threads.touch(slot);
         }
         if kind.fd_param >= 0
             && current.last_fd == -1
@@ -406,10 +418,10 @@ impl State {
             }
             ev::SCHEDSWITCH_6_E => self.switch(event, current),
             ev::USER_ADDED_E | ev::USER_DELETED_E | ev::GROUP_ADDED_E | ev::GROUP_DELETED_E => self.account(event),
-            ev::CONTAINER_JSON_2_E => self.container_event(params.get(0), current),
+            ev::CONTAINER_JSON_2_E => self.container_event(event.row, params.get(0), current),
             ev::ASYNCEVENT_E => match params.text(1) {
-                Some(b"container") => self.container_event(params.get(2), current),
-                Some(b"container_removed") => self.container_removed(params.get(2)),
+                Some(b"container") => self.container_event(event.row, params.get(2), current),
+                Some(b"container_removed") => self.container_removed(event.row, params.get(2)),
                 _ => {}
             },
             _ => {}
@@ -422,6 +434,7 @@ impl State {
         let named = !matches!(event.ty, ev::SOCKET_CONNECT_E | ev::SYSCALL_EXECVEAT_E);
         // Of the whole event: its header, lengths of two bytes, values.
         let size: usize = event.params.iter().map(|value| 2 + value.len()).sum::<usize>() + 26;
+        self.threads.touch(slot);
         let keeps = size <= ENTER_LIMIT && !(named && event.params.get(0).is_empty());
         self.threads.at_mut(slot).enter =
             keeps.then(|| Box::new(Enter { ty: event.ty, params: event.params.iter().map(<[u8]>::to_vec).collect() }));
@@ -438,7 +451,7 @@ impl State {
                     home: legacy_text(params, 3).into(),
                     shell: legacy_text(params, 4).into(),
                 };
-                self.users.add_user(params.text(5).unwrap_or(b""), id, user);
+                self.users.add_user(params.text(5).unwrap_or(b""), id, params.u32(1).unwrap_or(u32::MAX), user);
             }
             ev::USER_DELETED_E => self.users.remove_user(params.text(5).unwrap_or(b""), id),
             ev::GROUP_ADDED_E => {
@@ -446,25 +459,29 @@ impl State {
             }
             _ => self.users.remove_group(params.text(2).unwrap_or(b""), id),
         }
+        let container = if matches!(event.ty, ev::USER_ADDED_E | ev::USER_DELETED_E) { 5 } else { 2 };
+        self.note_container(event.row, params.text(container).unwrap_or(b""));
         self.epoch = self.epoch.wrapping_add(1);
     }
 
     /// Metadata of a container.
-    fn container_event(&mut self, json: &[u8], current: &mut Current) {
+    fn container_event(&mut self, row: u32, json: &[u8], current: &mut Current) {
         let json = json.strip_suffix(b"\0").unwrap_or(json);
         if let Some(container) = containers::from_json(json) {
             let container = Arc::new(container);
+            self.note_container(row, &container.id);
             current.container = Some(container.clone());
             self.containers.insert(container);
             self.containers_changed();
         }
     }
 
-    fn container_removed(&mut self, json: &[u8]) {
+    fn container_removed(&mut self, row: u32, json: &[u8]) {
         let json = json.strip_suffix(b"\0").unwrap_or(json);
         if let Some(container) = containers::from_json(json)
             && self.containers.remove(&container.id)
         {
+            self.note_container(row, &container.id);
             self.containers_changed();
         }
     }
@@ -508,13 +525,13 @@ impl State {
         if kind.remembered {
             self.threads.at_mut(slot).last_fd = current.last_fd;
         }
-        if kind.exit {
-            self.threads.at_mut(slot).enter = None;
+        if kind.exit && self.threads.at_mut(slot).enter.take().is_some() {
+            self.threads.touch(slot);
         }
         if current.closes
             && let Some((owner, fd)) = current.fd
         {
-            self.threads.at_mut(owner).fds.remove(fd);
+            self.threads.fds_mut(owner).remove(fd);
         }
         if current.exits {
             self.threads.remove(slot);

@@ -5,27 +5,29 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use falco_replay_format::block::{Ends, FdInfo, FdKind, L4Proto, Role, User, World};
-use falco_replay_format::lists::{FdDetail, FdEntry, Head, ThreadEntry};
+use falco_replay_format::lists::{Exact, FdDetail, FdEntry, Head, Text, ThreadEntry, ThreadExact};
 
 use crate::State;
 use crate::containers::{self, Containers};
 use crate::event::unmapped_ends;
 use crate::files::open_flag;
 use crate::sockets::{Naming, connection_name, server_name};
-use crate::threads::{Memory, Thread, Threads, clone_flag};
+use crate::threads::{Enter, Memory, Thread, ThreadSlot, Threads, clone_flag};
 use crate::users::Users;
 use falco_replay_format::path;
 
 impl State {
     /// Begins a section: forgets what was known and takes over the lists of its head.
     ///
-    /// Numbers of events go on.
+    /// Numbers of events go on. A head with [`Exact`] details goes on where its state was; any other is the start of a
+    /// recording, whose first events may be there only to complete it.
     pub fn start(&mut self, head: &Head) {
+        let watch = self.threads.watch.take();
         self.threads = Threads::new(self.thread_limit);
+        self.threads.watch = watch;
         self.users = Users::default();
         self.containers = Containers::new();
-        self.initial = true;
-        self.head = Some(Arc::new(head.clone()));
+        self.machine = head.machine.clone();
         let origin = self.world.origin;
         self.world = Arc::new(World {
             interfaces: Vec::new(),
@@ -35,6 +37,19 @@ impl State {
         });
         self.world_changed = true;
         self.epoch = self.epoch.wrapping_add(1);
+        if let Some(exact) = &head.exact {
+            self.initial = false;
+            self.head = None;
+            self.resume(head, exact);
+        } else {
+            self.initial = true;
+            self.head = Some(Arc::new(head.clone()));
+            self.take_lists(head);
+        }
+        self.threads.forget_touched();
+    }
+
+    fn take_lists(&mut self, head: &Head) {
         let mut order = Vec::with_capacity(head.threads.len());
         for entry in &head.threads {
             let thread = listed_thread(entry);
@@ -47,16 +62,83 @@ impl State {
             let Some(owner) = self.threads.fds_of(slot) else { continue };
             for entry in fds {
                 let (info, close_on_exec) = listed_fd(entry);
-                let mut made = self.make_fd(info);
-                made.close_on_exec = close_on_exec;
-                if !self.threads.at_mut(owner).fds.insert(entry.fd, made) {
-                    self.refused_fds += 1;
-                }
+                self.put_listed(owner, entry.fd, info, close_on_exec);
             }
         }
         order.dedup();
         for slot in order {
             self.threads.settle(slot);
+        }
+    }
+
+    /// Goes on where the state was that the head was taken from.
+    fn resume(&mut self, head: &Head, exact: &Exact) {
+        let mut order = Vec::with_capacity(head.threads.len());
+        for (at, entry) in head.threads.iter().enumerate() {
+            let mut thread = listed_thread(entry);
+            let more = exact.threads.get(at);
+            if let Some(more) = more {
+                add_details(&mut thread, entry, more);
+            }
+            if let Some(slot) = self.threads.add(thread) {
+                order.push((slot, entry.ptid, more));
+            }
+        }
+        for (at, (tid, fds)) in head.fds.iter().enumerate() {
+            let Some(owner) = self.threads.find(*tid) else { continue };
+            let more = exact.fds.get(at);
+            for (at, entry) in fds.iter().enumerate() {
+                let (info, close_on_exec) = match more.and_then(|more| more.get(at)) {
+                    Some(more) => (more.info.clone(), more.close_on_exec),
+                    None => listed_fd(entry),
+                };
+                self.put_listed(owner, entry.fd, info, close_on_exec);
+            }
+        }
+        for &(slot, ptid, more) in &order {
+            self.threads.settle(slot);
+            if self.threads.at(slot).info.ptid != ptid {
+                self.threads.change(slot).ptid = ptid;
+            }
+            let Some(more) = more else { continue };
+            if let Some(group) = self.threads.group_mut(slot) {
+                group.reaper = more.adopts;
+            }
+        }
+        for (slot, _, more) in order {
+            if more.is_some_and(|more| more.dead) {
+                self.threads.mark_dead(slot);
+            }
+        }
+        for &(ts, ptid, tid) in &exact.exits {
+            self.threads.exits.note(ts, ptid, tid);
+        }
+        for (container, user) in head.users.iter().map(|user| (&b""[..], user)).chain(with_id(&exact.users)) {
+            let entry = User { name: user.name.clone(), home: user.home.clone(), shell: user.shell.clone() };
+            self.users.add_user(container, user.uid, user.gid, entry);
+        }
+        for (container, group) in head.groups.iter().map(|group| (&b""[..], group)).chain(with_id(&exact.groups)) {
+            self.users.add_group(container, group.gid, group.name.clone());
+        }
+        for container in &exact.containers {
+            self.containers.insert(Arc::new(container.clone()));
+        }
+        let container_ips = self.containers.addresses();
+        self.change_world(|world| {
+            world.interfaces = head.interfaces.clone();
+            world.container_ips = container_ips;
+            if exact.origin != 0 {
+                world.origin = exact.origin;
+            }
+        });
+        self.origin_known |= exact.origin != 0;
+    }
+
+    fn put_listed(&mut self, owner: ThreadSlot, fd: i64, info: FdInfo, close_on_exec: bool) {
+        let mut made = self.make_fd(info);
+        made.close_on_exec = close_on_exec;
+        if !self.threads.at_mut(owner).fds.insert(fd, made) {
+            self.refused_fds += 1;
         }
     }
 
@@ -66,7 +148,7 @@ impl State {
         let Some(head) = self.head.take() else { return };
         for user in &head.users {
             let entry = User { name: user.name.clone(), home: user.home.clone(), shell: user.shell.clone() };
-            self.users.add_user(b"", user.uid, entry);
+            self.users.add_user(b"", user.uid, user.gid, entry);
         }
         for group in &head.groups {
             self.users.add_group(b"", group.gid, group.name.clone());
@@ -78,6 +160,7 @@ impl State {
                 self.work_out_container(slot);
             }
         }
+        self.threads.forget_touched();
         self.epoch = self.epoch.wrapping_add(1);
     }
 
@@ -193,6 +276,32 @@ fn listed_thread(entry: &ThreadEntry) -> Thread {
         minor: entry.pfminor,
     };
     thread
+}
+
+/// What a running state knew of a thread beyond its entry of the list.
+fn add_details(thread: &mut Thread, entry: &ThreadEntry, more: &ThreadExact) {
+    let info = Arc::make_mut(&mut thread.info);
+    info.env = more.env.clone();
+    info.cwd = more.cwd.clone();
+    info.cgroups = entry.cgroups.clone();
+    info.flags = more.flags;
+    info.container_id = more.container_id.clone();
+    info.clone_ts = more.clone_ts;
+    info.lastexec_ts = more.lastexec_ts;
+    info.exe_ctime_duration_clone = more.exe_ctime_duration_clone;
+    info.exe_ctime_duration_pidns = more.exe_ctime_duration_pidns;
+    thread.last_fd = more.last_fd;
+    thread.last_enter = more.last_enter;
+    thread.enter = more
+        .enter
+        .as_ref()
+        .map(|(ty, params)| Box::new(Enter { ty: *ty, params: params.iter().map(|param| param.to_vec()).collect() }));
+    thread.reaper = more.reaper;
+    thread.last_cpu = more.last_cpu;
+}
+
+fn with_id<T>(entries: &[(Text, T)]) -> impl Iterator<Item = (&[u8], &T)> {
+    entries.iter().map(|(id, entry)| (&**id, entry))
 }
 
 fn listed_fd(entry: &FdEntry) -> (FdInfo, bool) {

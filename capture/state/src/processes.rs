@@ -133,6 +133,7 @@ impl State {
         info.vpid = info.pid;
         self.fill_from_clone(&mut info, event, exe, args, comm, &caller_info.cgroups);
         inherit(&mut info, &caller_info);
+        self.threads.link(child_tid, caller_info.tid);
         self.add_child(info, params, (!is_thread && !was_unknown).then_some(caller));
     }
 
@@ -188,6 +189,9 @@ impl State {
         if inside {
             // The boot time that it counts from is not known to a reader of captures.
             info.pidns_init_start_ts = params.u64(20).unwrap_or(0);
+        }
+        if source.is_some() {
+            self.threads.link(event.tid, source_tid);
         }
         let source = source.filter(|_| !is_thread);
         current.thread = self.add_child(info, params, source);
@@ -300,6 +304,7 @@ impl State {
         if let Some(pid) = params.i64(4) {
             info.pid = pid;
         }
+        let (tid, pid) = (info.tid, info.pid);
         info.comm = match params.text(13) {
             Some(comm) => share(comm, &info.comm),
             None => info.exe.clone(),
@@ -353,6 +358,9 @@ impl State {
             thread.memory = memory;
         }
         thread.fds.remove_slots(|slot| slot.close_on_exec);
+        for (from, to) in [(tid, pid), (pid, tid)] {
+            self.threads.link(from, to);
+        }
         self.work_out_container(slot);
     }
 
@@ -419,7 +427,9 @@ impl State {
         let option = event.params.u32(1);
         if option == Some(PR_SET_CHILD_SUBREAPER) || option == Some(PR_GET_CHILD_SUBREAPER) {
             let reaper = event.params.i64(3).is_some_and(|value| value != 0);
-            if let Some(group) = current.thread.and_then(|slot| self.threads.group_mut(slot)) {
+            let Some(slot) = current.thread else { return };
+            self.threads.touch(slot);
+            if let Some(group) = self.threads.group_mut(slot) {
                 group.reaper = reaper;
             }
         }
@@ -508,7 +518,7 @@ impl State {
     /// brk, mmap, munmap: new memory figures, where the event has them.
     pub(crate) fn memory_exit(&mut self, event: &Event<'_>, current: &Current) {
         let Some(slot) = current.thread else { return };
-        let memory = &mut self.threads.at_mut(slot).memory;
+        let memory = self.threads.memory_mut(slot);
         if let Some(size) = event.params.u32(1) {
             memory.size_kb = u64::from(size);
         }
@@ -521,11 +531,11 @@ impl State {
     /// A context switch: figures of the thread that left the processor.
     pub(crate) fn switch(&mut self, event: &Event<'_>, current: &Current) {
         let (Some(slot), Some(swap)) = (current.thread, event.params.u32(5)) else { return };
-        let memory = &mut self.threads.at_mut(slot).memory;
+        let memory = self.threads.memory_mut(slot);
         memory.major = event.params.u64(1).unwrap_or(0);
         memory.minor = event.params.u64(2).unwrap_or(0);
         if let Some(main) = self.threads.main_of(slot) {
-            let memory = &mut self.threads.at_mut(main).memory;
+            let memory = self.threads.memory_mut(main);
             memory.size_kb = u64::from(event.params.u32(3).unwrap_or(0));
             memory.resident_kb = u64::from(event.params.u32(4).unwrap_or(0));
             memory.swap_kb = u64::from(swap);

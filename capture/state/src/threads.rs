@@ -6,6 +6,7 @@ use falco_replay_format::block::{Process, Text, ThreadInfo};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::changes::Watch;
 use crate::descriptors::FdTable;
 use crate::families::{Exits, Groups};
 
@@ -45,6 +46,15 @@ pub(crate) struct Memory {
     pub(crate) minor: u64,
 }
 
+/// What references of a block said of a thread, so that only changes are told again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
+    pub(crate) block: u32,
+    /// A bit for each value that was told.
+    pub(crate) known: u32,
+    pub(crate) values: [u64; 15],
+}
+
 /// One thread.
 #[derive(Debug)]
 pub(crate) struct Thread {
@@ -67,6 +77,8 @@ pub(crate) struct Thread {
     pub(crate) info: Arc<ThreadInfo>,
     pub(crate) fds: FdTable,
     pub(crate) memory: Memory,
+    /// What references last said of it.
+    pub(crate) told: Told,
     pub(crate) enter: Option<Box<Enter>>,
     /// Process that its children go to once it has ended; 0 where none was named.
     pub(crate) reaper: i64,
@@ -77,9 +89,9 @@ pub(crate) struct Thread {
     pub(crate) children: Vec<(i64, u64)>,
     /// Threads whose versions mention this one's. Those that have ended since may still stand here.
     pub(crate) dependents: Vec<(i64, Dependence)>,
-    /// Whether this thread stands in the dependents of its main thread, of its parent.
-    pub(crate) on_main: bool,
-    pub(crate) on_parent: bool,
+    /// The threads in whose dependents this one stands, as their group member and as their child.
+    pub(crate) on_main: i64,
+    pub(crate) on_parent: i64,
 }
 
 /// Which relation a version hangs on.
@@ -109,14 +121,15 @@ impl Thread {
             info,
             fds: FdTable::default(),
             memory: Memory::default(),
+            told: Told::default(),
             enter: None,
             reaper: 0,
             last_cpu: 0,
             birth: 0,
             children: Vec::new(),
             dependents: Vec::new(),
-            on_main: false,
-            on_parent: false,
+            on_main: VACANT,
+            on_parent: VACANT,
         }
     }
 
@@ -207,6 +220,8 @@ pub(crate) struct Threads {
     pub(crate) exits: Exits,
     births: u64,
     limit: usize,
+    /// What is noted of changes, where somebody asks.
+    pub(crate) watch: Option<Box<Watch>>,
     /// Threads that were not added because the table was full.
     pub(crate) refused: u64,
 }
@@ -225,6 +240,7 @@ impl Threads {
             exits: Exits::default(),
             births: 0,
             limit,
+            watch: None,
             refused: 0,
         }
     }
@@ -277,11 +293,18 @@ impl Threads {
         tids
     }
 
+    /// All threads, the eldest first.
+    pub(crate) fn by_age(&self) -> Vec<ThreadSlot> {
+        let mut slots: Vec<ThreadSlot> = self.by_tid.values().copied().collect();
+        slots.sort_unstable_by_key(|&slot| self.at(slot).birth);
+        slots
+    }
+
     /// The main thread of a thread, where it is known.
     #[inline]
     pub(crate) fn main_of(&self, slot: ThreadSlot) -> Option<ThreadSlot> {
         let thread = self.at(slot);
-        if thread.is_main() { Some(slot) } else { self.find(thread.info.pid) }
+        if thread.is_main() { Some(slot) } else { self.find(thread.info.pid).filter(|&main| self.at(main).is_main()) }
     }
 
     /// The thread whose descriptor table a thread uses.
@@ -292,8 +315,21 @@ impl Threads {
 
     /// A thread's own part, to be changed: every version that mentions the thread is void.
     pub(crate) fn change(&mut self, slot: ThreadSlot) -> &mut ThreadInfo {
+        self.touch(slot);
         self.void(slot);
         Arc::make_mut(&mut self.at_mut(slot).info)
+    }
+
+    /// The descriptors of a thread, to be changed.
+    pub(crate) fn fds_mut(&mut self, slot: ThreadSlot) -> &mut FdTable {
+        self.touch(slot);
+        &mut self.at_mut(slot).fds
+    }
+
+    /// The memory figures of a thread, to be changed.
+    pub(crate) fn memory_mut(&mut self, slot: ThreadSlot) -> &mut Memory {
+        self.touch(slot);
+        &mut self.at_mut(slot).memory
     }
 
     /// Voids the versions of a thread and of all that mention it.
@@ -307,12 +343,17 @@ impl Threads {
         while let Some(slot) = rest.pop() {
             let thread = self.at_mut(slot);
             thread.version = None;
+            let own = thread.tid;
             for (tid, dependence) in std::mem::take(&mut thread.dependents) {
                 if let Some(other) = self.find(tid) {
                     let dependent = self.at_mut(other);
-                    match dependence {
-                        Dependence::Main => dependent.on_main = false,
-                        Dependence::Parent => dependent.on_parent = false,
+                    let on = match dependence {
+                        Dependence::Main => &mut dependent.on_main,
+                        Dependence::Parent => &mut dependent.on_parent,
+                    };
+                    // What changed its parent since stands in another list, too.
+                    if *on == own {
+                        *on = VACANT;
                     }
                     rest.push(other);
                 }
@@ -323,11 +364,11 @@ impl Threads {
     /// Notes that `dependent`'s version mentions the thread `tid`, or that it is missing.
     pub(crate) fn depend(&mut self, dependent: ThreadSlot, tid: i64, dependence: Dependence) {
         let thread = self.at_mut(dependent);
-        let flag = match dependence {
+        let on = match dependence {
             Dependence::Main => &mut thread.on_main,
             Dependence::Parent => &mut thread.on_parent,
         };
-        if std::mem::replace(flag, true) {
+        if std::mem::replace(on, tid) == tid {
             return;
         }
         let own = thread.tid;
@@ -351,10 +392,16 @@ impl Threads {
             dependents.sort_unstable();
             dependents.dedup();
             dependents.retain(|&(other, dependence)| {
-                self.get(other).is_some_and(|other| match dependence {
-                    Dependence::Main => other.info.pid == tid,
-                    Dependence::Parent => other.info.ptid == tid,
-                })
+                let Some(other) = self.find(other) else { return false };
+                let other = self.at_mut(other);
+                let (needs, on) = match dependence {
+                    Dependence::Main => (other.info.pid, &mut other.on_main),
+                    Dependence::Parent => (other.info.ptid, &mut other.on_parent),
+                };
+                if needs != tid && *on == tid {
+                    *on = VACANT;
+                }
+                needs == tid
             });
             let mut children = std::mem::take(&mut self.at_mut(slot).children);
             children.retain(|&child| self.born(child).is_some_and(|child| self.at(child).info.ptid == tid));
@@ -366,7 +413,17 @@ impl Threads {
         waiting.retain(|&tid, all| {
             all.sort_unstable();
             all.dedup();
-            all.retain(|&own| self.get(own).is_some_and(|own| own.info.pid == tid || own.info.ptid == tid));
+            all.retain(|&own| {
+                let Some(own) = self.find(own) else { return false };
+                let own = self.at_mut(own);
+                let needs = own.info.pid == tid || own.info.ptid == tid;
+                for on in [&mut own.on_main, &mut own.on_parent] {
+                    if !needs && *on == tid {
+                        *on = VACANT;
+                    }
+                }
+                needs
+            });
             !all.is_empty()
         });
         self.waiting = waiting;
@@ -387,6 +444,7 @@ impl Threads {
             self.void(old);
             self.leave_group(old);
             *self.at_mut(old) = thread;
+            self.touch(old);
             return Some(old);
         }
         let slot = match self.free.pop() {
@@ -400,11 +458,12 @@ impl Threads {
             }
         };
         self.by_tid.insert(tid, slot);
+        self.touch(slot);
         for waiting in self.waiting.remove(&tid).unwrap_or_default() {
             if let Some(other) = self.find(waiting) {
                 let dependent = self.at_mut(other);
-                dependent.on_main = false;
-                dependent.on_parent = false;
+                dependent.on_main = VACANT;
+                dependent.on_parent = VACANT;
                 self.void(other);
             }
         }
@@ -417,6 +476,7 @@ impl Threads {
         if self.find(tid) != Some(slot) {
             return;
         }
+        self.touch(slot);
         self.void(slot);
         self.leave_group(slot);
         self.by_tid.remove(&tid);

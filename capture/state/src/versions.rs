@@ -2,11 +2,26 @@
 
 use std::sync::Arc;
 
-use falco_replay_format::block::{Container, MainThread, Process};
+use falco_replay_format::block::{Circle, Container, MainThread, Process};
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
 
 use crate::State;
 use crate::families::MAX_CHAIN;
 use crate::threads::{Dependence, ThreadSlot};
+
+/// The main thread of a thread.
+#[derive(Debug, Clone, Copy)]
+enum Main {
+    Itself,
+    Missing,
+    /// With the same parent: its version needs nothing else than the thread's own. So it is with all real processes.
+    SameParent(ThreadSlot),
+    /// With a parent of its own: its version comes first.
+    OwnParent(ThreadSlot),
+    /// The thread is among its ancestors: it is known without its own.
+    Descendant(ThreadSlot),
+}
 
 impl State {
     /// The current version of a thread, made where something changed since the last.
@@ -15,40 +30,78 @@ impl State {
             return version;
         }
         // Main threads and parents first, without recursion: chains can be as long as the table.
-        // Those that were begun are not begun again, for threads may be recorded as each other's parents.
         let begun = self.next_id + 1;
-        self.threads.at_mut(slot).begun = begun;
         let mut path = vec![slot];
         while let Some(&at) = path.last() {
             if self.is_current(at) {
                 path.pop();
                 continue;
             }
-            let main = self.threads.main_of(at).filter(|&main| main != at);
-            let parent = self.parent_of(at);
-            let missing = [main, parent]
-                .into_iter()
-                .flatten()
-                .find(|&needed| !self.is_current(needed) && self.threads.at(needed).begun != begun);
+            self.threads.at_mut(at).begun = begun;
+            let main = match self.main_of_version(at) {
+                Main::OwnParent(main) => Some(main),
+                _ => None,
+            };
+            let missing = [main, self.parent_of(at)].into_iter().flatten().find(|&needed| !self.is_current(needed));
             match missing {
-                Some(needed) if path.len() < MAX_CHAIN => {
-                    self.threads.at_mut(needed).begun = begun;
-                    path.push(needed);
+                // It waits for this one.
+                Some(needed) if self.threads.at(needed).begun == begun => {
+                    if !self.make_circle(needed, path.len()) {
+                        self.make_version(at);
+                    }
                 }
+                Some(needed) if path.len() < MAX_CHAIN => path.push(needed),
                 _ => {
-                    self.make_version(at, main, parent);
-                    path.pop();
+                    self.make_version(at);
                 }
             }
         }
         match self.current_version(slot) {
             Some(version) => version,
-            None => self.make_version(slot, None, None),
+            None => self.make_version(slot),
         }
     }
 
     fn parent_of(&self, slot: ThreadSlot) -> Option<ThreadSlot> {
-        self.threads.find(self.threads.at(slot).info.ptid).filter(|&parent| parent != slot)
+        self.threads.find(self.threads.at(slot).info.ptid)
+    }
+
+    fn main_of_version(&mut self, slot: ThreadSlot) -> Main {
+        let Some(main) = self.threads.main_of(slot) else { return Main::Missing };
+        if main == slot {
+            return Main::Itself;
+        }
+        if self.threads.at(main).info.ptid == self.threads.at(slot).info.ptid {
+            return Main::SameParent(main);
+        }
+        if self.descends(main, slot) { Main::Descendant(main) } else { Main::OwnParent(main) }
+    }
+
+    /// Whether `above` is met on some way up from `from`. The ways are noted: what changes them voids versions.
+    fn descends(&mut self, from: ThreadSlot, above: ThreadSlot) -> bool {
+        let mut seen: HashSet<ThreadSlot, FixedState> = HashSet::default();
+        let mut rest = vec![from];
+        while let Some(at) = rest.pop() {
+            if at == above {
+                return true;
+            }
+            if seen.len() >= MAX_CHAIN || !seen.insert(at) {
+                continue;
+            }
+            self.note_dependence(at);
+            rest.extend(self.parent_of(at));
+            rest.extend(self.threads.main_of(at));
+        }
+        false
+    }
+
+    fn note_dependence(&mut self, slot: ThreadSlot) {
+        let thread = self.threads.at(slot);
+        let (pid, ptid, is_main) = (thread.info.pid, thread.info.ptid, thread.is_main());
+        self.threads.depend(slot, ptid, Dependence::Parent);
+        if !is_main {
+            self.threads.depend(slot, pid, Dependence::Main);
+        }
     }
 
     #[inline]
@@ -63,19 +116,83 @@ impl State {
         if thread.version_epoch == self.epoch { thread.version.clone() } else { None }
     }
 
-    fn make_version(&mut self, slot: ThreadSlot, main: Option<ThreadSlot>, parent: Option<ThreadSlot>) -> Arc<Process> {
-        let info = self.threads.at(slot).info.clone();
-        self.threads.depend(slot, info.ptid, Dependence::Parent);
-        let main = if self.threads.at(slot).is_main() {
-            MainThread::Itself
-        } else {
-            self.threads.depend(slot, info.pid, Dependence::Main);
-            match main.and_then(|main| self.current_version(main)) {
-                Some(main) => MainThread::Other(main),
-                None => MainThread::Missing,
-            }
+    /// Makes the version of a thread from those that it needs.
+    fn make_version(&mut self, slot: ThreadSlot) -> Arc<Process> {
+        let parent = self.parent_of(slot).and_then(|parent| self.current_version(parent));
+        let circle = parent.as_ref().and_then(|parent| {
+            let circle = parent.circle?;
+            let tid = self.threads.at(slot).tid;
+            let up = std::iter::successors(Some(&**parent), |at| at.parent_thread());
+            let within = circle.steps == 0 && up.take(circle.length as usize).any(|at| at.info.tid == tid);
+            Some(Circle { steps: if within { 0 } else { circle.steps + 1 }, ..circle })
+        });
+        let main = match self.main_of_version(slot) {
+            Main::SameParent(main) if !self.is_current(main) => MainThread::Other(self.make_version(main)),
+            main => self.main_thread(main, &parent, circle),
         };
-        let parent = parent.and_then(|parent| self.current_version(parent));
+        let version = self.build(slot, main, parent, circle);
+        self.keep(slot, version)
+    }
+
+    /// Makes the version of a thread in a circle of parents, of at most `limit` threads.
+    ///
+    /// Above it hang copies of all threads of the circle, for it alone: so what is above a thread does not depend on
+    /// which of them was asked for first.
+    fn make_circle(&mut self, start: ThreadSlot, limit: usize) -> bool {
+        let mut above = Vec::new();
+        let mut at = start;
+        while above.len() < limit {
+            let Some(parent) = self.parent_of(at) else { return false };
+            above.push(parent);
+            at = parent;
+            if at == start {
+                break;
+            }
+        }
+        if at != start {
+            return false;
+        }
+        let circle = Some(Circle { steps: 0, length: above.len() as u32 });
+        let mut parent = None;
+        for &slot in above.iter().rev() {
+            let main = self.main_of_version(slot);
+            let main = self.main_thread(main, &parent, circle);
+            parent = Some(self.build(slot, main, parent, circle));
+        }
+        let main = self.main_of_version(start);
+        let main = self.main_thread(main, &parent, circle);
+        let version = self.build(start, main, parent, circle);
+        self.keep(start, version);
+        true
+    }
+
+    /// The main thread of a thread with this parent and circle, for its version.
+    fn main_thread(&mut self, main: Main, parent: &Option<Arc<Process>>, circle: Option<Circle>) -> MainThread {
+        match main {
+            Main::Itself => MainThread::Itself,
+            Main::Missing => MainThread::Missing,
+            Main::Descendant(main) => MainThread::Other(self.build(main, MainThread::Itself, None, None)),
+            Main::OwnParent(main) => self.current_version(main).map_or(MainThread::Missing, MainThread::Other),
+            Main::SameParent(main) => MainThread::Other(match self.current_version(main) {
+                Some(version) => version,
+                None => {
+                    // Two threads of a circle have different parents: it is none of its threads.
+                    let circle = circle.map(|circle| Circle { steps: circle.steps.max(1), ..circle });
+                    self.build(main, MainThread::Itself, parent.clone(), circle)
+                }
+            }),
+        }
+    }
+
+    fn build(
+        &mut self,
+        slot: ThreadSlot,
+        main: MainThread,
+        parent: Option<Arc<Process>>,
+        circle: Option<Circle>,
+    ) -> Arc<Process> {
+        self.note_dependence(slot);
+        let info = self.threads.at(slot).info.clone();
         let container = if info.container_id.is_empty() {
             Some(self.containers.host())
         } else {
@@ -83,18 +200,21 @@ impl State {
         };
         let sandbox = container.as_ref().and_then(|container| self.sandbox_of(container));
         self.next_id += 1;
-        let version = Arc::new(Process {
+        Arc::new(Process {
             id: self.next_id,
             main,
             parent,
-            own_parent: info.ptid == info.tid,
+            circle,
             user: self.users.user(&info.container_id, info.uid),
             login_user: self.users.user(&info.container_id, info.loginuid),
             group: self.users.group(&info.container_id, info.gid),
             container,
             sandbox,
             info,
-        });
+        })
+    }
+
+    fn keep(&mut self, slot: ThreadSlot, version: Arc<Process>) -> Arc<Process> {
         let epoch = self.epoch;
         let thread = self.threads.at_mut(slot);
         thread.version = Some(version.clone());

@@ -179,6 +179,23 @@ fn a_thread_may_be_its_own_parent() {
 }
 
 #[test]
+fn a_parent_that_changes_changes_its_children() {
+    let exec =
+        |name: &str, ptid: i64| [(0, long(0)), (1, text(name)), (4, long(20)), (5, long(ptid)), (13, text(name))];
+    let block = Capture::default()
+        .exec(10, "before")
+        // Not yet known by its own events, so no child yet.
+        .close(20, 3)
+        .event(20, ev::SYSCALL_EXECVE_19_X, &exec("child", 10))
+        .close(20, 3)
+        .exec(10, "after")
+        .close(20, 3)
+        .block();
+    let parent = |row: usize| block.process(row).and_then(|process| process.parent_process()).map(|p| &*p.info.comm);
+    assert_eq!((parent(1), parent(3), parent(5)), (None, Some(&b"before"[..]), Some(&b"after"[..])));
+}
+
+#[test]
 fn an_exec_closes_what_is_marked() {
     let block = Capture::default()
         .exec(10, "app")

@@ -244,7 +244,15 @@ impl<W: Write> fmt::Debug for Output<W> {
 impl<W: Write> Output<W> {
     /// gzip at its usual level.
     pub fn gzip(output: W) -> Self {
-        Output::Gzip(flate2::write::GzEncoder::new(output, flate2::Compression::default()))
+        Output::gzip_at(output, None)
+    }
+
+    /// gzip at a level from 1 to 9.
+    pub fn gzip_at(output: W, level: Option<i32>) -> Self {
+        let level = level.map_or_else(flate2::Compression::default, |level| {
+            flate2::Compression::new(u32::try_from(level).unwrap_or(0).clamp(1, 9))
+        });
+        Output::Gzip(flate2::write::GzEncoder::new(output, level))
     }
 
     /// zstd at its usual level, with a checksum.
@@ -252,7 +260,15 @@ impl<W: Write> Output<W> {
     /// # Errors
     /// When the compressor cannot be set up.
     pub fn zstd(output: W) -> io::Result<Self> {
-        let mut encoder = zstd::stream::write::Encoder::new(output, 0)?;
+        Output::zstd_at(output, None)
+    }
+
+    /// zstd at a level from 1 to 19, with a checksum.
+    ///
+    /// # Errors
+    /// When the compressor cannot be set up.
+    pub fn zstd_at(output: W, level: Option<i32>) -> io::Result<Self> {
+        let mut encoder = zstd::stream::write::Encoder::new(output, level.map_or(0, |level| level.clamp(1, 19)))?;
         encoder.include_checksum(true)?;
         Ok(Output::Zstd(encoder))
     }

@@ -270,7 +270,7 @@ fn container_json(event: &Parts) -> Vec<u8> {
 }
 
 /// A name with a quote in it must not become another key.
-fn push_escaped(json: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn push_escaped(json: &mut Vec<u8>, text: &[u8]) {
     for &byte in text {
         match byte {
             b'"' | b'\\' => json.extend_from_slice(&[b'\\', byte]),

@@ -10,7 +10,7 @@ use super::enters::Parts;
 use super::error::{Error, Problem};
 use super::reader::Stats;
 use crate::batch::{EventBatch, Params};
-use crate::schema::ev;
+use crate::schema::{describes_start, ev};
 
 /// Rows gathered before they are appended to the columns.
 const GATHER: usize = 64;
@@ -220,19 +220,6 @@ impl Decoder {
         rows.offset.push(offset);
         Ok(())
     }
-}
-
-/// Events that may stand in front of the others to complete the state (facts: state.md §1).
-fn describes_start(ty: u16) -> bool {
-    matches!(
-        ty,
-        ev::CONTAINER_JSON_2_E
-            | ev::USER_ADDED_E
-            | ev::USER_DELETED_E
-            | ev::GROUP_ADDED_E
-            | ev::GROUP_DELETED_E
-            | ev::ASYNCEVENT_E
-    )
 }
 
 /// Writes an event behind the chunk; gives its offset as [`EventBatch::offset`] counts.

@@ -32,6 +32,7 @@ mod enters;
 mod error;
 mod events;
 mod lists;
+mod prologue;
 mod reader;
 mod writer;
 
@@ -39,6 +40,7 @@ use std::io::Read;
 
 pub use compression::{Compression, Input, Output};
 pub use error::{Damage, Error, Problem};
+pub use prologue::prologue;
 pub use reader::{Item, Reader, Stats};
 pub use writer::{WriteError, Writer};
 

@@ -17,7 +17,7 @@ const CHUNK: usize = 1 << 20;
 /// thousands of tiny sections would otherwise cost a megabyte each.
 const FIRST_CHUNK: usize = 16 << 10;
 /// Chunk memory above this is given back instead of being reused.
-const MAX_KEPT: usize = 4 * CHUNK;
+const MAX_KEPT: usize = 16 * CHUNK;
 /// What is asked of the input at once before the events.
 const HEAD_STEP: usize = 64 << 10;
 /// Most bytes of all lists of a section together; a limit of this reader.
@@ -101,6 +101,8 @@ pub struct Reader<R> {
     offset: u64,
     /// Bytes of the next chunk.
     chunk: usize,
+    /// Bytes of a chunk at most.
+    largest: usize,
     phase: Phase,
     decoder: Decoder,
     stats: Stats,
@@ -119,12 +121,18 @@ impl<R: Read> Reader<R> {
             used: 0,
             offset: 0,
             chunk: FIRST_CHUNK,
+            largest: CHUNK,
             phase: Phase::Lists,
             decoder: Decoder::new(),
             stats: Stats::default(),
         };
         reader.section_header()?;
         Ok(reader)
+    }
+
+    /// Bytes that batches grow to, instead of about a megabyte: between 64 KiB and 64 MiB.
+    pub fn set_batch_bytes(&mut self, bytes: usize) {
+        self.largest = bytes.clamp(64 << 10, 64 << 20);
     }
 
     /// What has been read so far.
@@ -357,7 +365,7 @@ impl<R: Read> Reader<R> {
         }
         let mut have = 0;
         let mut size = self.chunk;
-        self.chunk = (4 * self.chunk).min(CHUNK);
+        self.chunk = (4 * self.chunk).min(self.largest);
         loop {
             // What was read before stays in a recycled chunk, so this does not fill it with zeros each time.
             data.resize(size, 0);

@@ -305,3 +305,17 @@ pub fn event_info(id: u16) -> Option<&'static EventInfo> {
 pub fn syscall_info(id: u16) -> Option<&'static SyscallInfo> {
     SYSCALLS.binary_search_by_key(&id, |call| call.id).ok().map(|at| &SYSCALLS[at])
 }
+
+/// Whether events of this type may stand in front of all others to complete the state of a section's start (facts:
+/// state.md §1).
+pub fn describes_start(ty: u16) -> bool {
+    matches!(
+        ty,
+        ev::CONTAINER_JSON_2_E
+            | ev::USER_ADDED_E
+            | ev::USER_DELETED_E
+            | ev::GROUP_ADDED_E
+            | ev::GROUP_DELETED_E
+            | ev::ASYNCEVENT_E
+    )
+}

@@ -10,9 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use falco_replay_format::batch::EventBatch;
 use falco_replay_format::block::Block;
 use falco_replay_format::demand::Demand;
+use falco_replay_format::fcap::block::{Decoder, Select, StoredBlock};
+use falco_replay_format::fcap::{self, CaptureFile, Entry};
 use falco_replay_format::lists::Head;
 use falco_replay_format::scap::{self, Damage, Input, Item, Reader, Stats};
-use falco_replay_state::{Refused, State};
+use falco_replay_format::schema::ev;
+use falco_replay_state::{ContainerMetadata, Refused, State};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::interrupt::Interrupt;
@@ -41,6 +44,45 @@ pub enum CaptureError {
         path: PathBuf,
         /// What is wrong, and where.
         error: scap::Error,
+    },
+    /// A capture in our own format is damaged, or none.
+    #[error(
+        "{}: {error}{}",
+        capture_name(path),
+        match damaged { 0 => String::new(), 1 => "; the block there was left out".to_owned(), more => format!("; {more} blocks were left out") }
+    )]
+    Stored {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong first, and where.
+        error: fcap::Error,
+        /// Blocks that were left out.
+        damaged: u64,
+    },
+    /// One whose writer did not come to its end.
+    #[error("{}: it was not closed, so it may lack its end; what is whole was read{}", capture_name(path), match damaged { 0 => "", _ => ", the rest is damaged" })]
+    Unclosed {
+        /// Which.
+        path: PathBuf,
+        /// Parts that could not be read.
+        damaged: u64,
+    },
+    /// One that was made of a damaged capture.
+    #[error("{}: it was made of a capture that could not be read to its end", capture_name(path))]
+    Incomplete {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Something is asked for that captures in our own format do not hold.
+    #[error(
+        "{}: it holds descriptors 0 to 2 of every event, but not {number}, which the rules ask for; convert it to .scap first",
+        capture_name(path)
+    )]
+    NotStored {
+        /// Which.
+        path: PathBuf,
+        /// The descriptor number.
+        number: i64,
     },
     /// The user wants no more.
     #[error("{}: interrupted; what came after was not read", capture_name(path))]
@@ -200,6 +242,110 @@ fn read_error(path: &Path, error: scap::Error, interrupt: &Interrupt) -> Capture
         Damage::Input if interrupt.asked() => CaptureError::Interrupted { path },
         _ => CaptureError::Read { path, error },
     }
+}
+
+/// Whether a capture can be read more than once: pipes cannot.
+pub fn can_be_read_again(path: &Path) -> bool {
+    path != Path::new("-") && path.is_file()
+}
+
+/// What a whole capture says of its containers, as far as it can be read. `None` where it cannot be read more than once.
+pub fn container_metadata(path: &Path, interrupt: &Interrupt) -> Option<ContainerMetadata> {
+    if !can_be_read_again(path) {
+        return None;
+    }
+    // What is wrong with the capture is said where its events are read.
+    let mut metadata = ContainerMetadata::default();
+    if is_stored(path) {
+        if let Ok(file) = CaptureFile::open(path) {
+            stored_metadata(&file, &mut metadata);
+        }
+        return Some(metadata);
+    }
+    let Ok(mut capture) = Capture::open(path, interrupt) else { return Some(metadata) };
+    let mut spare = EventBatch::default();
+    loop {
+        match next_item(&mut capture, spare, interrupt) {
+            Ok(Item::Head(_)) => spare = EventBatch::default(),
+            Ok(Item::Batch(batch)) => {
+                metadata.read(&batch);
+                spare = batch;
+            }
+            Ok(Item::End) | Err(_) => return Some(metadata),
+        }
+    }
+}
+
+/// Adds what container events of a capture in our own format say.
+fn stored_metadata(file: &CaptureFile, metadata: &mut ContainerMetadata) {
+    let mut decoder = Decoder::default();
+    let describes = |ty: u16| matches!(ty, ev::CONTAINER_JSON_2_E | ev::ASYNCEVENT_E);
+    for entry in file.entries() {
+        match entry.about() {
+            Some(about) if about.types.iter().any(|(ty, _)| describes(*ty)) => {}
+            Some(_) => continue,
+            None => {
+                // What a cut capture begins with.
+                if let Ok(head) = file.snapshot(entry)
+                    && let Some(exact) = head.exact
+                {
+                    exact.containers.into_iter().for_each(|container| metadata.add(container.into()));
+                }
+                continue;
+            }
+        }
+        if let Ok(block) = raw_block(file, entry, &mut decoder) {
+            metadata.read(&block.batch);
+        }
+    }
+}
+
+/// The events of a block as they were read, without contexts.
+fn raw_block(file: &CaptureFile, entry: &Entry, decoder: &mut Decoder) -> Result<Block, fcap::Error> {
+    let mut stored = StoredBlock::new(file.block(entry)?, decoder)?;
+    stored.select(decoder, None, &Select::raw(), Block::default())
+}
+
+/// Whether a file begins like a capture in our own format.
+pub fn is_stored(path: &Path) -> bool {
+    let mut first = [0; 16];
+    // A pipe would lose what is read here.
+    path.is_file()
+        && File::open(path).is_ok_and(|mut file| {
+            let mut found = 0;
+            while let Ok(count @ 1..) = file.read(&mut first[found..]) {
+                found += count;
+            }
+            fcap::is_capture(&first[..found])
+        })
+}
+
+/// The time of the first event of a capture that can be read again.
+pub fn first_time(path: &Path, interrupt: &Interrupt) -> Option<u64> {
+    if !can_be_read_again(path) {
+        return None;
+    }
+    if is_stored(path) {
+        let file = CaptureFile::open(path).ok()?;
+        return file.entries().iter().filter_map(|entry| Some(entry.about()?.min_ts)).min();
+    }
+    let mut capture = Capture::open(path, interrupt).ok()?;
+    loop {
+        match next_item(&mut capture, EventBatch::default(), interrupt).ok()? {
+            Item::Head(_) => {}
+            Item::Batch(batch) => return batch.ts.first().copied(),
+            Item::End => return None,
+        }
+    }
+}
+
+/// The bytes of an input that may keep a reader waiting, `-` for standard input.
+pub fn patient(path: &Path, interrupt: &Interrupt) -> io::Result<impl Read + use<>> {
+    let input = match path == Path::new("-") {
+        true => File::from(io::stdin().as_fd().try_clone_to_owned()?),
+        false => File::open(path)?,
+    };
+    Ok(Patient { input, interrupt: interrupt.clone() })
 }
 
 /// Counts what is read of a file, for the progress bar.

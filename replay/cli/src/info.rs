@@ -247,7 +247,7 @@ fn duration(nanoseconds: u64) -> String {
 }
 
 /// A size in its largest unit.
-fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
     let mut value = count as f64;
     let mut unit = 0;

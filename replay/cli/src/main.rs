@@ -2,8 +2,10 @@
 
 mod capture;
 mod config;
+mod convert;
 mod describe;
 mod exit;
+mod hunt;
 mod info;
 mod interrupt;
 mod list;
@@ -12,6 +14,7 @@ mod output;
 mod print;
 mod progress;
 mod rendering;
+mod replay;
 mod rules_files;
 mod run;
 mod sink;
@@ -19,6 +22,7 @@ mod sources;
 mod stderr;
 mod stdout;
 mod validate;
+mod verify;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,8 +49,13 @@ Exit codes: 0 done and nothing found, or all passed; 1 found (alerts, invalid ru
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::RunArgs>),
+    Hunt(Box<hunt::HuntArgs>),
     Print(print::PrintArgs),
     Info(info::InfoArgs),
+    Convert(Box<convert::ConvertArgs>),
+    Merge(convert::MergeArgs),
+    Reindex(convert::ReindexArgs),
+    Verify(verify::VerifyArgs),
     Validate(validate::ValidateArgs),
     Describe(describe::DescribeArgs),
     List(list::ListArgs),
@@ -57,8 +66,13 @@ enum Command {
 fn exec(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => run::exec_run(args),
+        Command::Hunt(args) => hunt::exec_hunt(args),
         Command::Print(args) => print::exec_print(args),
         Command::Info(args) => info::exec_info(args),
+        Command::Convert(args) => convert::exec_convert(args),
+        Command::Merge(args) => convert::exec_merge(args),
+        Command::Reindex(args) => convert::exec_reindex(args),
+        Command::Verify(args) => verify::exec_verify(args),
         Command::Validate(args) => validate::exec_validate(args),
         Command::Describe(args) => describe::exec_describe(args),
         Command::List(args) => list::exec_list(args),

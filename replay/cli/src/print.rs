@@ -1,26 +1,27 @@
 //! `falco-replay print`: events as text or JSON.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
 use falco_replay_engine::catalogue::Catalogue;
 use falco_replay_engine::filter::Filter;
+use falco_replay_engine::prune::Pruner;
 use falco_replay_engine::output::Printer;
-use falco_replay_engine::view::{Rendering, View};
-use falco_replay_format::block::Block;
-use falco_replay_format::demand::Demand;
 use falco_replay_rules::{compile_condition, compile_template};
 
-use crate::capture::{Capture, CaptureError};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::OutputFormat;
-use crate::rendering::RenderingArgs;
+use crate::rendering::{RenderingArgs, Semantics};
+use crate::replay::evaluation::{Evaluation, Found, Joining, Keep, Outcome, Search, Writing};
+use crate::replay::lines::Lines;
+use crate::replay::{End, Flow, Job, Merge, Opened, ReplayArgs, replay};
 use crate::sink::{Sink, Stop};
 use crate::sources;
 use crate::stderr;
-use crate::window::{Window, WindowArgs};
+use crate::window::WindowArgs;
 
 /// What a line looks like where no format is given: as sysdig has it.
 const DEFAULT_FORMAT: &str = "%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info";
@@ -56,19 +57,12 @@ pub struct PrintArgs {
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
+    replay: ReplayArgs,
+    #[command(flatten)]
     rendering: RenderingArgs,
     /// Print buffers (such as evt.buffer) as base64
     #[arg(short, long)]
     base64: bool,
-}
-
-/// What is printed of which events.
-struct Print {
-    printer: Printer,
-    filter: Option<Filter>,
-    window: Option<Window>,
-    rendering: Rendering,
-    output: OutputFormat,
 }
 
 /// Runs the command.
@@ -79,100 +73,85 @@ pub fn exec_print(args: &PrintArgs) -> anyhow::Result<Exit> {
     let (named, condition) = words.split_at(named.min(words.len()));
     let named: Vec<PathBuf> = named.iter().map(PathBuf::from).collect();
     let captures = sources::captures(&named)?;
-    let print = prepare(args, &condition.join(" "))?;
-    let mut demand = Demand::default();
-    print.printer.ask(&mut demand, |_| true);
-    if let Some(filter) = &print.filter {
-        filter.ask(&mut demand);
+    let evaluation = Arc::new(evaluation(args, &condition.join(" "))?);
+    let mut print = Print { sink: Sink::new().stdout(), left: args.limit.unwrap_or(u64::MAX), exit: Exit::Done };
+    if print.left == 0 {
+        return Ok(Exit::Done);
     }
-    let mut sink = Sink::new().stdout();
-    let mut exit = Exit::Done;
-    let mut left = args.limit.unwrap_or(u64::MAX);
-    for path in &captures {
-        let outcome = match Capture::open(path, &interrupt) {
-            Ok(capture) => one(capture, &demand, &print, &mut sink, &mut left, &interrupt),
-            Err(error) => Ok(Some(error)),
-        };
-        // What was printed before an error stands before it.
-        match outcome.and_then(|error| sink.flush().map(|()| error)) {
-            Ok(None) => {}
-            Ok(Some(error)) => {
-                stderr::say(error);
-                exit = Exit::NotDone;
-            }
-            Err(Stop::Closed) => return Ok(exit),
-            Err(Stop::Failed(error)) => return Err(error),
-        }
-        if left == 0 || interrupt.asked() {
-            break;
-        }
+    let job = Job { captures, evaluation, order: args.replay.order, threads: args.replay.threads() };
+    match replay(job, &interrupt, &mut print).and_then(|()| print.sink.flush()) {
+        Ok(()) if interrupt.asked() => Ok(Exit::NotDone),
+        Ok(()) | Err(Stop::Closed) => Ok(print.exit),
+        Err(Stop::Failed(error)) => Err(error),
     }
-    Ok(exit)
 }
 
-fn prepare(args: &PrintArgs, condition: &str) -> anyhow::Result<Print> {
+fn evaluation(args: &PrintArgs, condition: &str) -> anyhow::Result<Evaluation> {
     let catalogue = Catalogue::new();
-    let rendering = args.rendering.rendering(args.base64)?;
+    let rendering = args.rendering.rendering(args.base64, Semantics::Falco)?;
     let template = compile_template(&args.format, &catalogue)
         .map_err(|error| anyhow!("the format does not compile: {} (see falco-replay list fields)", error.message))?;
+    let mut pruners = Vec::new();
     let filter = match condition.trim() {
         "" => None,
         text => match compile_condition(text, &catalogue) {
-            Ok(compiled) => Some(Filter::new(&compiled, &catalogue, rendering.documented)),
+            Ok(compiled) => {
+                if !args.replay.no_index {
+                    pruners.push(Pruner::of_condition(&compiled, &catalogue, rendering.documented));
+                }
+                Some(Filter::new(&compiled, &catalogue, rendering.documented))
+            }
             Err(error) => bail!("'{text}' names no capture, and as a condition it does not compile: {error}"),
         },
     };
     let printer = Printer::new(&template, &catalogue);
-    Ok(Print { printer, filter, window: args.window.window()?, rendering, output: args.output })
+    let lines = Lines { printer, form: args.output, escaped: false, mark: None };
+    Ok(Evaluation {
+        search: Search::Events(filter),
+        rendering,
+        filter: None,
+        window: args.window.window()?,
+        writing: Writing::Lines(Box::new(lines)),
+        with_origin: false,
+        limit: None,
+        keep: Keep::All,
+        joining: Joining::Never,
+        pruners,
+    })
 }
 
-/// Prints one capture; gives what kept it from being read to its end.
-fn one(
-    capture: Capture,
-    demand: &Demand,
-    print: &Print,
-    sink: &mut Sink,
-    left: &mut u64,
-    interrupt: &Interrupt,
-) -> Result<Option<CaptureError>, Stop> {
-    let mut blocks = capture.blocks(demand.clone(), interrupt);
-    while *left > 0 {
-        match blocks.next() {
-            Ok(Some(block)) => {
-                print.block(&block, sink, left)?;
-                blocks.recycle(block);
-            }
-            Ok(None) => return Ok(None),
-            Err(error) => return Ok(Some(error)),
+/// The last stage: writes the events until there are enough.
+struct Print {
+    sink: Sink,
+    left: u64,
+    exit: Exit,
+}
+
+impl Merge for Print {
+    fn opened(&mut self, _name: &str, _opened: &Opened) {}
+
+    fn count(&mut self, _capture: usize, _outcome: &Outcome) {}
+
+    fn found(&mut self, _capture: usize, _found: Found, text: &[u8]) -> Result<Flow, Stop> {
+        self.sink.buffer().extend_from_slice(text);
+        if self.sink.is_due() {
+            self.sink.flush()?;
         }
+        self.left -= 1;
+        Ok(if self.left == 0 { Flow::Enough } else { Flow::On })
     }
-    Ok(None)
-}
 
-impl Print {
-    fn block(&self, block: &Block, sink: &mut Sink, left: &mut u64) -> Result<(), Stop> {
-        for row in 0..block.len() {
-            if !block.delivered(row) || self.window.is_some_and(|window| !window.holds(block.batch.ts[row])) {
-                continue;
-            }
-            let view = View::new(block, row, &self.rendering);
-            if self.filter.as_ref().is_some_and(|filter| !filter.matches(&view)) {
-                continue;
-            }
-            let out = sink.buffer();
-            match self.output {
-                OutputFormat::Text => self.printer.print(&view, out),
-                OutputFormat::Json => self.printer.print_json(&view, out),
-            }
-            out.push(b'\n');
-            if sink.is_due() {
-                sink.flush()?;
-            }
-            *left -= 1;
-            if *left == 0 {
-                break;
-            }
+    fn pause(&mut self, _capture: usize) -> Result<Flow, Stop> {
+        if !self.sink.buffer().is_empty() {
+            self.sink.flush()?;
         }
-        Ok(())
+        Ok(Flow::On)
+    }
+
+    fn end(&mut self, _capture: usize, end: End) {
+        if let Some(error) = end.error {
+            stderr::say(error);
+            self.exit = Exit::NotDone;
+        }
     }
 }

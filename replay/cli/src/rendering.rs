@@ -10,10 +10,9 @@ use falco_replay_engine::view::Rendering;
 use jiff::tz::TimeZone;
 
 /// Which meaning of the language conditions have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Semantics {
     /// As Falco evaluates them, its plain defects included
-    #[default]
     Falco,
     /// As the documentation of the language promises
     Documented,
@@ -32,20 +31,25 @@ pub struct RenderingArgs {
     /// Nothing is ever asked of the network: without this file these fields have no value.
     #[arg(long, value_name = "FILE")]
     resolve: Option<PathBuf>,
-    /// What conditions mean where Falco does not do what its documentation says
-    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
-    semantics: Semantics,
+    /// What conditions mean where Falco does not do what its documentation says [default: falco; of hunt: documented]
+    #[arg(long, value_enum, value_name = "WHICH")]
+    semantics: Option<Semantics>,
 }
 
 impl RenderingArgs {
-    /// Reads what the arguments name.
-    pub fn rendering(&self, base64_buffers: bool) -> anyhow::Result<Rendering> {
+    /// Reads what the arguments name. `semantics`: the meaning of conditions where none is named.
+    pub fn rendering(&self, base64_buffers: bool, semantics: Semantics) -> anyhow::Result<Rendering> {
         let zone = zone_named(self.tz.as_deref())?;
         let names = match &self.resolve {
             None => HashMap::new(),
             Some(path) => names(path)?,
         };
-        Ok(Rendering { zone, base64_buffers, names, documented: self.semantics == Semantics::Documented })
+        Ok(Rendering {
+            zone,
+            base64_buffers,
+            names,
+            documented: self.semantics.unwrap_or(semantics) == Semantics::Documented,
+        })
     }
 }
 

@@ -4,14 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-/// What may follow `.scap` in the name of a capture: a compression, or the number that sysdig gives rotated files.
+/// Whether a file in a folder is a capture. What may follow `.scap` in its name is a compression, or the number that
+/// sysdig gives rotated files.
 fn is_capture_name(name: &str) -> bool {
+    if name.ends_with(".fcap") {
+        return true;
+    }
     let Some((_, rest)) = name.rsplit_once(".scap") else { return false };
     matches!(rest, "" | ".gz" | ".zst" | ".lz4") || rest.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The captures that `named` mean, in the order given. A folder stands for its captures, sorted by name; a pattern for
-/// what it matches, sorted too, where the shell has not expanded it. What does not exist stays, to fail when it is opened.
+/// The captures that `named` mean, in the order given. A folder stands for its captures and those of the folders in it,
+/// sorted by name; a pattern for what it matches, sorted too, where the shell has not expanded it. What does not exist
+/// stays, to fail when it is opened.
 pub fn captures(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut captures = Vec::new();
     for path in named {
@@ -54,22 +59,36 @@ fn add(path: PathBuf, captures: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         captures.push(path);
         return Ok(());
     }
-    let fail = || format!("cannot list {}", path.display());
-    let mut members = Vec::new();
-    for entry in std::fs::read_dir(&path).with_context(fail)? {
-        let entry = entry.with_context(fail)?;
-        if is_capture_name(&entry.file_name().to_string_lossy()) && !entry.path().is_dir() {
-            members.push(entry.path());
-        }
-    }
-    if members.is_empty() {
+    let before = captures.len();
+    add_members(&path, captures)?;
+    if captures.len() == before {
         bail!(
-            "the folder {} holds no capture (a file named *.scap, *.scap.gz, *.scap.zst or *.scap.lz4)",
+            "the folder {} holds no capture (a file named *.fcap, *.scap, *.scap.gz, *.scap.zst or *.scap.lz4)",
             path.display()
         );
     }
+    Ok(())
+}
+
+/// Adds the captures of a folder and of those in it. Links to folders are left out: they could lead back.
+fn add_members(folder: &Path, captures: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let fail = || format!("cannot list {}", folder.display());
+    let mut members = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(fail)? {
+        let entry = entry.with_context(fail)?;
+        let inner = entry.file_type().with_context(fail)?.is_dir();
+        if inner || is_capture_name(&entry.file_name().to_string_lossy()) && !entry.path().is_dir() {
+            members.push((entry.path(), inner));
+        }
+    }
     members.sort();
-    captures.append(&mut members);
+    for (path, inner) in members {
+        if inner {
+            add_members(&path, captures)?;
+        } else {
+            captures.push(path);
+        }
+    }
     Ok(())
 }
 
@@ -79,7 +98,9 @@ mod tests {
 
     #[test]
     fn names_of_captures() {
-        assert!(["a.scap", "a.scap.gz", "a.scap.zst", "a.scap.lz4", "b.scap12"].into_iter().all(is_capture_name));
-        assert!(!["a.yaml", "a.scap.txt", "scap", "a.scap.gz.tmp"].into_iter().any(is_capture_name));
+        assert!(
+            ["a.scap", "a.scap.gz", "a.scap.zst", "a.scap.lz4", "b.scap12", "a.fcap"].into_iter().all(is_capture_name)
+        );
+        assert!(!["a.yaml", "a.scap.txt", "scap", "a.scap.gz.tmp", "a.fcap.tmp"].into_iter().any(is_capture_name));
     }
 }

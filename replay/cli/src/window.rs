@@ -44,6 +44,11 @@ impl Window {
         (self.from..self.to).contains(&ts)
     }
 
+    /// Whether some time of a range may be within.
+    pub fn touches_times(self, first: u64, last: u64) -> bool {
+        first < self.to && last >= self.from
+    }
+
     /// Whether an event of the block may be within. Events are not in the order of time, so each is looked at.
     pub fn touches(self, block: &Block) -> bool {
         block.batch.ts.iter().any(|&ts| self.holds(ts))

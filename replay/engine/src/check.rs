@@ -8,22 +8,24 @@ use falco_replay_format::schema::{EventInfo, ParamType};
 use falco_replay_rules::program::{Constant, Modifier, Operator, Predicate, Rhs, ValueExpr};
 
 use crate::catalogue::{Catalogue, Field};
-use crate::comparison::{Test, compare, components, holds, membership, number_holds, single};
+use crate::comparison::{Test, compare, holds, membership, number_holds, single};
 use crate::fields::{Arg, Domain, Extractor, both_ends, guessed_character, of_ancestor};
+use crate::path_prefix::PathPrefixes;
+use crate::sets::{SMALL, TextsWithin};
 use crate::transform::Expression;
 use crate::value::Value;
 use crate::view::View;
 
 /// How often the tests of a modifier must hold.
 #[derive(Debug, Clone)]
-enum Tests {
+pub(crate) enum Tests {
     One(Test),
     Modified(Modifier, Vec<Test>),
 }
 
 /// What is compared.
 #[derive(Debug, Clone)]
-enum Subject {
+pub(crate) enum Subject {
     /// The value of an expression.
     Value(Expression),
     /// Each ancestor's value of a field.
@@ -39,13 +41,13 @@ enum Subject {
 /// A predicate made ready.
 #[derive(Debug, Clone)]
 pub(crate) struct Check {
-    subject: Subject,
-    exists: bool,
+    pub(crate) subject: Subject,
+    pub(crate) exists: bool,
     list: bool,
     op: Operator,
-    tests: Tests,
+    pub(crate) tests: Tests,
     /// The other value of a comparison of two.
-    other: Option<Expression>,
+    pub(crate) other: Option<Expression>,
     pub(crate) domain: Domain,
 }
 
@@ -54,7 +56,7 @@ impl Check {
         let left = Expression::new(&predicate.left, catalogue);
         let mut domain = left.domain();
         let subject = match (&predicate.left, &left) {
-            (ValueExpr::Field(_), Expression::Field(extractor)) => subject(extractor, predicate, &left),
+            (ValueExpr::Field(_), Expression::Field(extractor)) => subject(extractor, predicate, &left, documented),
             _ => Subject::Value(left.clone()),
         };
         if let Subject::Ends(_) = subject {
@@ -77,11 +79,15 @@ impl Check {
             _ => &[],
         };
         let ends = matches!(subject, Subject::Ends(_));
+        let op = match predicate.op {
+            Operator::Intersects if ends && documented => Operator::In,
+            op => op,
+        };
         Check {
             exists: predicate.op == Operator::Exists,
             list: predicate.list,
-            op: predicate.op,
-            tests: tests(predicate, constants, ends, documented, &subject),
+            op,
+            tests: tests(predicate, constants, &subject, documented),
             subject,
             other,
             domain,
@@ -157,6 +163,11 @@ impl Check {
         all
     }
 
+    /// Whether the check compares the event's time, apart from its fields.
+    pub(crate) fn is_time(&self) -> bool {
+        matches!(self.subject, Subject::Around(..))
+    }
+
     /// Whether the check holds at an event.
     pub(crate) fn at_event(&self, view: &View<'_>) -> bool {
         match &self.subject {
@@ -225,6 +236,8 @@ impl Check {
         let holds = |end| self.holds(&value(end));
         match second {
             None => holds(first),
+            // Falco 0.44: listening sockets only.
+            Some(_) if self.op == Operator::Intersects => false,
             Some(second) if all => holds(first) && holds(second),
             Some(second) => holds(first) || holds(second),
         }
@@ -297,7 +310,7 @@ fn detach(value: Value<'_>) -> Value<'static> {
     }
 }
 
-fn subject(extractor: &Extractor, predicate: &Predicate, left: &Expression) -> Subject {
+fn subject(extractor: &Extractor, predicate: &Predicate, left: &Expression, documented: bool) -> Subject {
     let exists = predicate.op == Operator::Exists;
     match (extractor.field, &extractor.arg) {
         (
@@ -311,7 +324,8 @@ fn subject(extractor: &Extractor, predicate: &Predicate, left: &Expression) -> S
             ),
             Arg::None,
         ) if !exists => Subject::Ancestors(field),
-        (Some(Field::ProcAenv), Arg::Index(_)) if !exists => Subject::Ancestors(Field::ProcAenv),
+        // Falco 0.44: the index counts in outputs only.
+        (Some(Field::ProcAenv), Arg::Index(_)) if !exists && !documented => Subject::Ancestors(Field::ProcAenv),
         (Some(field @ (Field::FdIp | Field::FdPort | Field::FdProto | Field::FdNet)), _) => Subject::Ends(field),
         (Some(Field::EvtAround), arg) => {
             let center = match arg {
@@ -347,31 +361,49 @@ fn modified(modifier: Modifier, mut each: impl Iterator<Item = bool>) -> bool {
     }
 }
 
-fn tests(predicate: &Predicate, constants: &[Constant], ends: bool, documented: bool, subject: &Subject) -> Tests {
-    if let Some(modifier) = predicate.modifier {
+/// What the constants of a predicate ask for. `documented`: without the defects of Falco 0.44.
+fn tests(predicate: &Predicate, constants: &[Constant], subject: &Subject, documented: bool) -> Tests {
+    let (mut constants, mut modifier) = (constants, predicate.modifier);
+    if let (Subject::Ends(field), false) = (subject, documented) {
+        match (field, predicate.op) {
+            (Field::FdPort | Field::FdProto, Operator::In) => {}
+            // It lost the length of the value that it looks for; the others end the run.
+            (Field::FdIp, Operator::In) | (Field::FdIp | Field::FdPort | Field::FdProto, Operator::Intersects) => {
+                return Tests::One(Test::Never);
+            }
+            // All else looks at the first constant.
+            _ => (constants, modifier) = (&constants[..constants.len().min(1)], None),
+        }
+    }
+    if let Some(modifier) = modifier {
+        if let Some(test) = any_within(modifier, predicate.op, constants) {
+            return Tests::One(test);
+        }
         let each = constants.iter().map(|constant| single(predicate.op, constant)).collect();
         return Tests::Modified(modifier, each);
     }
-    let set = matches!(predicate.op, Operator::In | Operator::Intersects);
-    if set && ends && !documented {
-        // Falco 0.44: `in` never matches on fd.ip, and sees only the first network on fd.net.
-        match subject {
-            Subject::Ends(Field::FdIp) => return Tests::One(Test::Never),
-            Subject::Ends(Field::FdNet) => return Tests::One(membership(&constants[..constants.len().min(1)])),
-            _ => {}
-        }
-    }
     Tests::One(match predicate.op {
         Operator::In | Operator::Intersects => membership(constants),
-        Operator::Pmatch => Test::PathPrefix(
-            constants
-                .iter()
-                .filter_map(|constant| match constant {
-                    Constant::Bytes(path) => Some(components(path).map(<[u8]>::to_vec).collect()),
-                    _ => None,
-                })
-                .collect(),
-        ),
+        Operator::Pmatch => {
+            let paths = constants.iter().filter_map(|constant| match constant {
+                Constant::Bytes(path) => Some(&path[..]),
+                _ => None,
+            });
+            Test::PathPrefix(PathPrefixes::new(paths, documented))
+        }
         op => constants.first().map_or(Test::Never, |constant| single(op, constant)),
     })
+}
+
+/// The test that at least one of many texts is within, by all of them at once.
+fn any_within(modifier: Modifier, op: Operator, constants: &[Constant]) -> Option<Test> {
+    let within = modifier == Modifier::Anyof && matches!(op, Operator::Contains | Operator::Icontains);
+    if !within || constants.len() <= SMALL {
+        return None;
+    }
+    let texts = constants.iter().filter_map(|constant| match constant {
+        Constant::Bytes(text) => Some(text.clone()),
+        _ => None,
+    });
+    Some(Test::ContainsAny(TextsWithin::new(texts, op == Operator::Icontains)))
 }

@@ -9,6 +9,8 @@ use hashbrown::HashSet;
 use regex::bytes::Regex;
 
 use crate::glob;
+use crate::path_prefix::PathPrefixes;
+use crate::sets::{AddressSet, NetworkSet, TextsWithin};
 use crate::value::Value;
 
 /// Lists up to this length are compared one by one.
@@ -29,15 +31,17 @@ pub(crate) enum Test {
     Regex(Option<Regex>),
     OneOf(Vec<Vec<u8>>),
     InSet(HashSet<Vec<u8>, FixedState>),
-    PathPrefix(Vec<Vec<Vec<u8>>>),
+    PathPrefix(PathPrefixes),
     Number(Operator, i64),
     Numbers(Vec<i64>),
     Double(Operator, f64),
     Bool(bool),
     Bools(Vec<bool>),
     Address(IpAddr),
-    Addresses(Vec<IpAddr>),
-    Networks(Vec<(IpAddr, u8)>),
+    Addresses(AddressSet),
+    Networks(NetworkSet),
+    /// At least one of many texts is within.
+    ContainsAny(TextsWithin),
     /// The opposite of another test.
     Not(Box<Test>),
     Never,
@@ -59,15 +63,15 @@ pub(crate) fn membership(constants: &[Constant]) -> Test {
         Some(Constant::Bool(_)) => Test::Bools(
             constants.iter().filter_map(|c| if let Constant::Bool(value) = c { Some(*value) } else { None }).collect(),
         ),
-        Some(Constant::Ip(_)) => Test::Addresses(
+        Some(Constant::Ip(_)) => Test::Addresses(AddressSet::new(
             constants.iter().filter_map(|c| if let Constant::Ip(ip) = c { Some(*ip) } else { None }).collect(),
-        ),
-        Some(Constant::Net(..)) => Test::Networks(
+        )),
+        Some(Constant::Net(..)) => Test::Networks(NetworkSet::new(
             constants
                 .iter()
                 .filter_map(|c| if let Constant::Net(ip, length) = c { Some((*ip, *length)) } else { None })
                 .collect(),
-        ),
+        )),
         Some(Constant::Double(_)) => Test::Never,
     }
 }
@@ -99,36 +103,15 @@ pub(crate) fn single(op: Operator, constant: &Constant) -> Test {
                     Test::Regex(posix_regex::to_rust_pattern(&pattern).ok().and_then(|p| Regex::new(&p).ok()))
                 }
                 O::In | O::Intersects => Test::OneOf(vec![bytes]),
-                O::Pmatch => Test::PathPrefix(vec![components(&bytes).map(<[u8]>::to_vec).collect()]),
-                O::Ne | O::Exists => Test::Never,
+                O::Ne | O::Exists | O::Pmatch => Test::Never,
             }
         }
         Constant::Int(number) => Test::Number(op, *number),
         Constant::Double(number) => Test::Double(op, *number),
         Constant::Bool(value) => Test::Bool(*value),
         Constant::Ip(ip) => Test::Address(*ip),
-        Constant::Net(ip, length) => Test::Networks(vec![(*ip, *length)]),
+        Constant::Net(ip, length) => Test::Networks(NetworkSet::new(vec![(*ip, *length)])),
     }
-}
-
-/// The components of a path, empty ones left out.
-pub(crate) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|&byte| byte == b'/').filter(|part| !part.is_empty())
-}
-
-fn path_prefix(prefixes: &[Vec<Vec<u8>>], path: &[u8]) -> bool {
-    prefixes.iter().any(|prefix| {
-        let mut parts = components(path);
-        prefix.iter().all(|wanted| {
-            parts.next().is_some_and(|part| {
-                if wanted.iter().any(|byte| b"?*[".contains(byte)) {
-                    glob::matches(wanted, part)
-                } else {
-                    wanted == part
-                }
-            })
-        })
-    })
 }
 
 pub(crate) fn number_holds(op: Operator, value: &Value<'_>, constant: i64) -> bool {
@@ -153,21 +136,6 @@ fn ordered(op: Operator, order: std::cmp::Ordering) -> bool {
     }
 }
 
-fn within(ip: IpAddr, net: IpAddr, length: u8) -> bool {
-    let length = u32::from(length);
-    match (ip, net) {
-        (IpAddr::V4(ip), IpAddr::V4(net)) => {
-            let mask = u32::MAX.checked_shl(32 - length.min(32)).unwrap_or(0);
-            u32::from(ip) & mask == u32::from(net) & mask
-        }
-        (IpAddr::V6(ip), IpAddr::V6(net)) => {
-            let mask = u128::MAX.checked_shl(128 - length.min(128)).unwrap_or(0);
-            u128::from(ip) & mask == u128::from(net) & mask
-        }
-        _ => false,
-    }
-}
-
 pub(crate) fn holds(test: &Test, value: &Value<'_>) -> bool {
     match (test, value) {
         (Test::Not(test), value) => !holds(test, value),
@@ -179,8 +147,8 @@ pub(crate) fn holds(test: &Test, value: &Value<'_>) -> bool {
         (Test::Bool(constant), Value::Bool(value)) => value == constant,
         (Test::Bools(list), Value::Bool(value)) => list.contains(value),
         (Test::Address(constant), Value::Ip(ip)) => ip == constant,
-        (Test::Addresses(list), Value::Ip(ip)) => list.contains(ip),
-        (Test::Networks(list), Value::Ip(ip)) => list.iter().any(|(net, length)| within(*ip, *net, *length)),
+        (Test::Addresses(set), Value::Ip(ip)) => set.contains(*ip),
+        (Test::Networks(set), Value::Ip(ip)) => set.holds(*ip),
         (test, Value::Bytes(bytes)) => text_holds(test, bytes),
         _ => false,
     }
@@ -207,7 +175,8 @@ fn text_holds(test: &Test, text: &[u8]) -> bool {
         }),
         Test::OneOf(list) => list.iter().any(|constant| text == &constant[..]),
         Test::InSet(set) => set.contains(text),
-        Test::PathPrefix(prefixes) => path_prefix(prefixes, text),
+        Test::PathPrefix(prefixes) => prefixes.hold(text),
+        Test::ContainsAny(texts) => texts.any_in(text),
         _ => false,
     }
 }

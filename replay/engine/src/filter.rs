@@ -59,11 +59,11 @@ pub(crate) fn condition_holds(condition: &Condition, holds: &dyn Fn(u32) -> bool
 /// Asks for what some fields need on the event types that `on` names.
 pub(crate) fn ask<'a>(demand: &mut Demand, extractors: impl Iterator<Item = &'a Extractor>, on: impl Fn(u16) -> bool) {
     for extractor in extractors {
-        let (bits, number) = extractor.wants();
-        if let Some(number) = number.filter(|number| !demand.fd_numbers.contains(number)) {
-            demand.fd_numbers.push(number);
-        }
         for ty in (0..EVENT_TYPES as u16).filter(|&ty| on(ty)) {
+            let (bits, number) = extractor.wants_on(ty);
+            if let Some(number) = number.filter(|number| !demand.fd_numbers.contains(number)) {
+                demand.fd_numbers.push(number);
+            }
             demand.ask(ty, bits);
         }
     }

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use falco_replay_format::address::AddressText;
 use falco_replay_format::batch::until_nul;
 use falco_replay_format::block::{Fd, FdKind, L4Proto, RefKind, Role};
+pub(crate) use falco_replay_format::unopened::legacy;
+use falco_replay_format::unopened::socket_tuple;
 use falco_replay_format::schema::{FlagName, ParamInfo, ParamType, PrintFormat, SYSCALLS, syscall_info};
 
 use crate::names::{error_name, signal_name};
@@ -173,34 +175,6 @@ fn sockaddr(bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-fn socktuple(bytes: &[u8]) -> Vec<u8> {
-    let (family, rest) = (bytes[0], &bytes[1..]);
-    match (family, rest.len()) {
-        (2, 12) => format!("{}:{}->{}:{}", ip4(&rest[..4]), port(&rest[4..6]), ip4(&rest[6..10]), port(&rest[10..]))
-            .into_bytes(),
-        (10, 36) => {
-            let (from, to) = (ip6(&rest[..16]), ip6(&rest[18..34]));
-            let (from_port, to_port) = (port(&rest[16..18]), port(&rest[34..]));
-            match (mapped(from), mapped(to)) {
-                (Some(from), Some(to)) => format!("{from}:{from_port}->{to}:{to_port}"),
-                _ => format!("{}:{from_port}->{}:{to_port}", ip_text(from), ip_text(to)),
-            }
-            .into_bytes()
-        }
-        (1, 17..) => {
-            let mut out = format!("{:x}->{:x} ", pointer(&rest[..8]), pointer(&rest[8..16])).into_bytes();
-            out.extend_from_slice(until_nul(&rest[16..]));
-            out
-        }
-        _ => format!("family {family}").into_bytes(),
-    }
-}
-
-/// The IPv4 form of a mapped address, `::` as 0.0.0.0.
-fn mapped(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    if ip.is_unspecified() { Some(Ipv4Addr::UNSPECIFIED) } else { ip.to_ipv4_mapped() }
-}
-
 fn fdlist(view: &View<'_>, bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for (at, entry) in bytes.get(2..).unwrap_or(&[]).chunks_exact(10).enumerate() {
@@ -311,7 +285,7 @@ fn value_text(
         }
         T::Bytebuf => ParamText::plain(buffer(bytes, view.rendering.base64_buffers)),
         T::Sockaddr => ParamText::plain(sockaddr(bytes)),
-        T::Socktuple => ParamText::plain(socktuple(bytes)),
+        T::Socktuple => ParamText::plain(socket_tuple(bytes)),
         T::Fdlist => ParamText::plain(fdlist(view, bytes)),
         T::Syscallid => {
             let Some(value) = unsigned(bytes) else { return misread() };
@@ -372,11 +346,6 @@ fn value_text(
         }
         _ => ParamText::plain("(n.a.)"),
     }
-}
-
-/// A string parameter as text: absent and "(NULL)" read as `<NA>`.
-pub(crate) fn legacy(bytes: &[u8]) -> &[u8] {
-    if bytes.is_empty() || bytes == b"(NULL)\0" { b"<NA>" } else { until_nul(bytes) }
 }
 
 /// All parameters, `name=text` or `name=text(resolved)`.

@@ -3,12 +3,12 @@
 use falco_replay_format::block::FdKind;
 use falco_replay_format::path::{UNKNOWN_DIR, join};
 use falco_replay_format::schema::{ParamInfo, ParamType, ev};
+use falco_replay_format::unopened::{self, with_slash};
 
-use crate::params::{legacy, param_text};
+use crate::params::legacy;
 use crate::view::View;
 
-/// The descriptor number that stands for the working directory.
-pub(crate) const AT_FDCWD: i64 = -100;
+pub(crate) use falco_replay_format::unopened::AT_FDCWD;
 
 /// Which of an event's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +16,6 @@ pub(crate) enum Which {
     Name,
     Source,
     Target,
-}
-
-fn with_slash(name: &[u8]) -> Vec<u8> {
-    let mut dir = name.to_vec();
-    if !dir.is_empty() && dir.last() != Some(&b'/') {
-        dir.push(b'/');
-    }
-    dir
 }
 
 /// The directory that parameter `index` stands for, with its final "/"; `None` where it is not known.
@@ -166,22 +158,7 @@ pub(crate) fn abspath(view: &View<'_>, target: bool) -> Option<Vec<u8>> {
 
 /// The name of an fd event that has no descriptor, mostly a failed open. `None`: the field has no value.
 pub(crate) fn name_without_fd(view: &View<'_>) -> Option<Vec<u8>> {
-    if !view.about_fd() || !view.info.is_exit() {
-        return None;
-    }
-    Some(match view.info.id {
-        ev::SYSCALL_OPEN_X
-        | ev::SYSCALL_CREAT_X
-        | ev::SOCKET_CONNECT_X
-        | ev::SOCKET_ACCEPT_5_X
-        | ev::SOCKET_ACCEPT4_6_X => param_text(view, 1)?.best(),
-        ev::SYSCALL_OPENAT_2_X | ev::SYSCALL_OPENAT2_X => {
-            let name = legacy(view.params.get(2));
-            if name.starts_with(b"/") { join(b"", name) } else { join(&dir(view, 1), name) }
-        }
-        ev::SYSCALL_OPEN_BY_HANDLE_AT_X => legacy(view.params.get(3)).to_vec(),
-        _ => Vec::new(),
-    })
+    unopened::name(view.block, view.row)
 }
 
 /// Runs of slashes as one.

@@ -1,39 +1,32 @@
 //! `falco-replay run`: alerts of rules over captures.
 
-mod evaluation;
-mod pipeline;
 mod prepare;
 mod selection;
 mod totals;
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use falco_replay_engine::evaluate::RuleMatching;
-use falco_replay_rules::program::Priority;
+use falco_replay_rules::program::{Priority, Program};
 
-use crate::capture::{Capture, CaptureError, capture_name};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::OutputFormat;
 use crate::progress::Progress;
 use crate::rendering::RenderingArgs;
-use crate::run::evaluation::{Evaluation, Outcome};
-use crate::run::pipeline::{End, Merge, replay};
+use crate::replay::evaluation::{Evaluation, Found, Outcome};
+use crate::replay::{End, Flow, Job, Merge, Opened, ReplayArgs, replay};
 use crate::run::prepare::{Replay, prepare};
 use crate::run::selection::SelectionArgs;
-use crate::run::totals::Totals;
 use crate::sink::{Sink, Stop};
 use crate::stderr;
 use crate::window::WindowArgs;
 
-pub use totals::{grouped, plural};
-
-/// More threads than this are not used unless asked for: reading is in turn, and sets the pace.
-const MOST_THREADS: usize = 8;
+pub use totals::{Totals, grouped, plural};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +42,7 @@ rules that do not load, or a capture that is cut off (what came before is evalua
 /// Evaluate Falco rules over captures and print the alerts, as Falco would have
 ///
 /// Captures are .scap files of Falco or sysdig, of any version, plain or compressed with gzip, zstd or lz4. Each has its own
-/// state and event numbers; alerts come in the order of the captures as given, then of their events.
+/// state and event numbers; alerts come in the order of the captures as given, then of their events (see --order).
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct RunArgs {
@@ -104,9 +97,8 @@ pub struct RunArgs {
     /// Print buffers (such as evt.buffer) as base64
     #[arg(short, long)]
     base64: bool,
-    /// Threads to use; the output is the same for any number [default: one a processor, at most 8]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    replay: ReplayArgs,
     /// Print nothing but alerts and errors
     #[arg(short, long)]
     quiet: bool,
@@ -137,35 +129,15 @@ impl From<Matching> for RuleMatching {
 pub fn exec_run(args: &RunArgs) -> anyhow::Result<Exit> {
     let start = Instant::now();
     let interrupt = Interrupt::watch()?;
-    let Replay { evaluation, captures, sink } = prepare(args)?;
+    let Replay { evaluation, program, summary, captures, sink } = prepare(args)?;
     let evaluation = Arc::new(evaluation);
-    let threads = args.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS),
-        NonZeroUsize::get,
-    );
-    let mut run =
-        Run { evaluation: &evaluation, sink, totals: Totals::new(evaluation.program.rules.len()), progress: None };
-    let mut outcome = Ok(());
-    for path in &captures {
-        match Capture::open(path, &interrupt) {
-            Ok(capture) => {
-                run.progress = Some(Progress::new(&capture, !args.quiet));
-                outcome = replay(capture, &capture_name(path), &evaluation, threads, &interrupt, &mut run);
-                if outcome.is_ok() {
-                    outcome = run.flush();
-                }
-                if let Some(progress) = run.progress.take() {
-                    progress.finish();
-                }
-            }
-            Err(error) => run.fail(&error),
-        }
-        if outcome.is_err() || interrupt.asked() {
-            break;
-        }
-    }
+    let totals = Totals::new(program.rules.len());
+    let mut run = Run { evaluation: &evaluation, sink, totals, progress: None, quiet: args.quiet };
+    let job =
+        Job { captures, evaluation: Arc::clone(&evaluation), order: args.replay.order, threads: args.replay.threads() };
+    let mut outcome = replay(job, &interrupt, &mut run);
     if outcome.is_ok() && args.summary {
-        outcome = run.summarize();
+        outcome = run.summarize(&program, summary);
     }
     let totals = run.totals;
     let exit = match outcome {
@@ -176,7 +148,7 @@ pub fn exec_run(args: &RunArgs) -> anyhow::Result<Exit> {
         Ok(()) => exit_of(&totals, args.exit_zero),
     };
     if !args.quiet {
-        stderr::write(&totals.table(&evaluation.program, start.elapsed()));
+        stderr::write(&totals.table(&program, start.elapsed()));
     }
     Ok(exit)
 }
@@ -197,22 +169,10 @@ struct Run<'a> {
     sink: Sink,
     totals: Totals,
     progress: Option<Progress>,
+    quiet: bool,
 }
 
 impl Run<'_> {
-    fn fail(&mut self, error: &CaptureError) {
-        self.totals.incomplete += 1;
-        self.aside(|| stderr::say(error));
-    }
-
-    /// Does something that may write to the terminal on which the progress is shown.
-    fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        match &self.progress {
-            Some(progress) => progress.aside(work),
-            None => work(),
-        }
-    }
-
     fn flush(&mut self) -> Result<(), Stop> {
         let sink = &mut self.sink;
         match &self.progress {
@@ -221,10 +181,10 @@ impl Run<'_> {
         }
     }
 
-    fn summarize(&mut self) -> Result<(), Stop> {
-        let text = match self.evaluation.summary {
-            OutputFormat::Text => self.totals.summary_text(&self.evaluation.program),
-            OutputFormat::Json => self.totals.summary_json(&self.evaluation.program),
+    fn summarize(&mut self, program: &Program, form: OutputFormat) -> Result<(), Stop> {
+        let text = match form {
+            OutputFormat::Text => self.totals.summary_text(program),
+            OutputFormat::Json => self.totals.summary_json(program),
         };
         self.sink.buffer().extend_from_slice(text.as_bytes());
         self.sink.flush()
@@ -232,34 +192,49 @@ impl Run<'_> {
 }
 
 impl Merge for Run<'_> {
-    fn take(&mut self, outcome: &Outcome) -> Result<(), Stop> {
+    fn opened(&mut self, name: &str, opened: &Opened) {
+        if let Some(progress) = self.progress.replace(Progress::new(name, opened, !self.quiet)) {
+            progress.finish();
+        }
+    }
+
+    fn count(&mut self, _capture: usize, outcome: &Outcome) {
         self.totals.events += outcome.events;
         self.totals.drops += outcome.drops;
         if let Some(progress) = &self.progress {
             progress.update();
         }
-        let mut start = 0;
-        for &(rule, end) in &outcome.found {
-            self.totals.by_rule[rule as usize] += 1;
-            let text = outcome.text.get(start..end).unwrap_or_default();
-            start = end;
-            if self.evaluation.limit.as_ref().is_some_and(|limit| !limit.admits(rule)) {
-                self.totals.withheld += 1;
-                continue;
-            }
-            self.sink.buffer().extend_from_slice(text);
-            if self.sink.is_due() {
-                self.flush()?;
-            }
-        }
-        // Whoever waits for alerts of a capture that is still being written sees them block by block.
-        if outcome.found.is_empty() { Ok(()) } else { self.flush() }
     }
 
-    fn end(&mut self, end: End<'_>) {
-        self.totals.add(end.stats, end.refused);
+    fn found(&mut self, _capture: usize, found: Found, text: &[u8]) -> Result<Flow, Stop> {
+        self.totals.by_rule[found.rule as usize] += 1;
+        if self.evaluation.limit.as_ref().is_some_and(|limit| !limit.admits(found.rule)) {
+            self.totals.withheld += 1;
+            return Ok(Flow::On);
+        }
+        self.sink.buffer().extend_from_slice(text);
+        if self.sink.is_due() {
+            self.flush()?;
+        }
+        Ok(Flow::On)
+    }
+
+    fn pause(&mut self, _capture: usize) -> Result<Flow, Stop> {
+        // Whoever waits for alerts of a capture that is still being written sees them block by block.
+        if !self.sink.buffer().is_empty() {
+            self.flush()?;
+        }
+        Ok(Flow::On)
+    }
+
+    fn end(&mut self, _capture: usize, end: End) {
+        self.totals.add(&end);
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
         if let Some(error) = end.error {
-            self.fail(&error);
+            self.totals.incomplete += 1;
+            stderr::say(error);
         }
     }
 }

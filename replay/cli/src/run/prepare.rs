@@ -7,14 +7,16 @@ use falco_replay_engine::alert::Alerts;
 use falco_replay_engine::catalogue::Catalogue;
 use falco_replay_engine::evaluate::Engine;
 use falco_replay_engine::filter::Filter;
+use falco_replay_engine::prune::Pruner;
 use falco_replay_rules::diagnostic::{Severity, text};
 use falco_replay_rules::program::Program;
 use falco_replay_rules::{Options, RulesFile, compile_condition, load};
 
 use super::RunArgs;
-use super::evaluation::{Evaluation, Limit};
 use crate::config::Config;
 use crate::output::OutputFormat;
+use crate::rendering::Semantics;
+use crate::replay::evaluation::{Evaluation, Joining, Keep, Limit, Search, Writing};
 use crate::rules_files::read_rules_files;
 use crate::sink::Sink;
 use crate::sources;
@@ -24,6 +26,10 @@ use crate::stderr;
 pub struct Replay {
     /// What is evaluated.
     pub evaluation: Evaluation,
+    /// The rules.
+    pub program: Program,
+    /// Form of the summary.
+    pub summary: OutputFormat,
     /// The captures in order.
     pub captures: Vec<PathBuf>,
     /// Where alerts go.
@@ -45,30 +51,36 @@ pub fn prepare(args: &RunArgs) -> anyhow::Result<Replay> {
     }
     let captures = sources::captures(named)?;
     let catalogue = Catalogue::with_static_fields(config.static_fields.iter().cloned());
-    let rendering = args.rendering.rendering(args.base64 || config.base64_buffers)?;
+    let rendering = args.rendering.rendering(args.base64 || config.base64_buffers, Semantics::Falco)?;
     let program = program(args, &config, &catalogue)?;
+    let mut pruners = vec![Pruner::new(&program, &catalogue, rendering.documented)];
     let filter = match &args.filter {
         None => None,
         Some(text) => match compile_condition(text, &catalogue) {
-            Ok(compiled) => Some(Filter::new(&compiled, &catalogue, rendering.documented)),
+            Ok(compiled) => {
+                pruners.push(Pruner::of_condition(&compiled, &catalogue, rendering.documented));
+                Some(Filter::new(&compiled, &catalogue, rendering.documented))
+            }
             Err(error) => bail!("--filter does not compile: {error}"),
         },
     };
     let matching = args.rule_matching.map_or(config.rule_matching, Into::into);
     let form = args.output.unwrap_or(if config.json_output { OutputFormat::Json } else { OutputFormat::Text });
+    let alerts = Box::new(Alerts::new(&program, &catalogue, config.style));
     let evaluation = Evaluation {
-        engine: Engine::new(&program, &catalogue, matching, rendering.documented),
-        alerts: Alerts::new(&program, &catalogue, config.style),
+        search: Search::Rules(Box::new(Engine::new(&program, &catalogue, matching, rendering.documented))),
         filter,
         window: args.window.window()?,
-        output: (!args.summary).then_some(form),
-        summary: form,
+        writing: if args.summary { Writing::Nothing } else { Writing::Alerts(alerts, form) },
         with_origin: args.with_origin,
         limit: args.max_per_rule.map(|most| Limit::new(most.get(), program.rules.len())),
+        keep: Keep::All,
+        // Rules see what was known at the time.
+        joining: Joining::Never,
+        pruners: if args.replay.no_index { Vec::new() } else { pruners },
         rendering,
-        program,
     };
-    Ok(Replay { evaluation, captures, sink: sink(args, &config)? })
+    Ok(Replay { evaluation, program, summary: form, captures, sink: sink(args, &config)? })
 }
 
 /// The rules that run, and those that are switched off.

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use falco_replay_format::scap::Stats;
 use falco_replay_rules::program::{Priority, Program};
-use falco_replay_state::Refused;
 use serde_json::{Map, Value, json};
+
+use crate::replay::End;
 
 /// What has been counted.
 #[derive(Debug, Default)]
@@ -48,8 +48,9 @@ impl Totals {
     }
 
     /// Adds what reading a capture counted.
-    pub fn add(&mut self, stats: &Stats, refused: Refused) {
-        self.captures += 1;
+    pub fn add(&mut self, end: &End) {
+        let End { opened, reading: stats, refused, .. } = end;
+        self.captures += u64::from(*opened);
         self.bytes += stats.bytes;
         self.converted += stats.converted;
         self.unknown_blocks += stats.unknown_blocks;
@@ -106,16 +107,7 @@ impl Totals {
 
     /// The table at the end.
     pub fn table(&self, program: &Program, elapsed: Duration) -> String {
-        let mut out = String::new();
-        let seconds = elapsed.as_secs_f64();
-        let rate = if seconds > 0.0 { self.events as f64 / seconds } else { 0.0 };
-        let _ = writeln!(
-            out,
-            "{} of {} in {seconds:.2} s ({} events per second)",
-            plural(self.events, "event"),
-            plural(self.captures, "capture"),
-            grouped(rate as u64)
-        );
+        let mut out = self.pace(elapsed);
         let _ = writeln!(out, "{}", plural(self.alerts(), "alert"));
         let wide = grouped(self.by_rule.iter().copied().max().unwrap_or(0)).len();
         for (priority, count) in self.by_priority(program) {
@@ -127,6 +119,24 @@ impl Totals {
         if self.withheld > 0 {
             let _ = writeln!(out, "{} not printed because of --max-per-rule", plural(self.withheld, "alert"));
         }
+        out + &self.notes()
+    }
+
+    /// How much was gone through, and how fast.
+    pub fn pace(&self, elapsed: Duration) -> String {
+        let seconds = elapsed.as_secs_f64();
+        let rate = if seconds > 0.0 { self.events as f64 / seconds } else { 0.0 };
+        format!(
+            "{} of {} in {seconds:.2} s ({} events per second)\n",
+            plural(self.events, "event"),
+            plural(self.captures, "capture"),
+            grouped(rate as u64)
+        )
+    }
+
+    /// What is unusual about the captures.
+    pub fn notes(&self) -> String {
+        let mut out = String::new();
         for (count, what, meaning) in self.unusual() {
             if count > 0 {
                 let _ = writeln!(out, "note: {} {meaning}", plural(count, what));

@@ -71,7 +71,8 @@ fn write<W: Write>(output: W, events: impl IntoIterator<Item = Event>) -> W {
     writer.finish().unwrap()
 }
 
-fn head() -> Head {
+/// What the captures say before their events.
+pub fn head() -> Head {
     Head {
         machine: Some(Machine {
             cpus: 4,
@@ -93,7 +94,8 @@ fn head() -> Head {
     }
 }
 
-fn cat() -> ThreadEntry {
+/// Their only process.
+pub fn cat() -> ThreadEntry {
     let none = || b""[..].into();
     ThreadEntry {
         tid: 100,

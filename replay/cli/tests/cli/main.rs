@@ -7,11 +7,14 @@
 
 mod captures;
 mod program;
+mod scenes;
 
 mod config;
 mod failures;
+mod hunt;
 mod info;
 mod manual;
 mod print;
 mod run;
 mod selection;
+mod verify;

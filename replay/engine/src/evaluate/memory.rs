@@ -252,27 +252,29 @@ impl Memory {
         process: &Process,
         found: &mut [u64],
     ) {
-        // From the nearest ancestor whose chain is known down to the process.
-        let mut chain: Vec<&Process> = Vec::new();
+        let mut one = vec![0; found.len()];
         let mut at = process.main();
-        if let Some(main) = at.filter(|main| main.own_parent) {
-            // Recorded as its own parent: it is its only ancestor.
-            if let Some(value) = of_ancestor(field, main) {
-                self.of_value(checks, columns, number, &value, found);
+        if at.is_some_and(|main| main.circle.is_some()) {
+            // In a circle what an ancestor passes is not all that those below it do: it is the start that counts.
+            for value in process.ancestors().filter_map(|ancestor| of_ancestor(field, ancestor)) {
+                one.fill(0);
+                self.of_value(checks, columns, number, &value, &mut one);
+                found.iter_mut().zip(&one).for_each(|(all, one)| *all |= one);
             }
             return;
         }
+        // From the nearest ancestor whose chain is known down to the process.
+        let mut chain: Vec<&Process> = Vec::new();
         while let Some(next) = at {
             if let Some(words) = self.above.get(&(number as u32, next.id)) {
                 found.copy_from_slice(words);
                 break;
             }
             chain.push(next);
-            at = next.parent.as_deref();
+            at = next.above();
         }
-        let mut one = vec![0; found.len()];
         for next in chain.into_iter().rev() {
-            if let Some(value) = next.parent.as_deref().and_then(|parent| of_ancestor(field, parent)) {
+            if let Some(value) = next.above().and_then(|parent| of_ancestor(field, parent)) {
                 one.fill(0);
                 self.of_value(checks, columns, number, &value, &mut one);
                 found.iter_mut().zip(&one).for_each(|(all, one)| *all |= one);

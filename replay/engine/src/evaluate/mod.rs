@@ -5,22 +5,28 @@
 //! remembered; an event's candidates are the rules in both sets, mostly none. Only for those the rest is evaluated.
 
 mod memory;
-mod plan;
+pub(crate) mod plan;
+mod source;
+mod stored;
 
 use falco_replay_format::block::{Block, NONE};
 use falco_replay_format::demand::Demand;
-use falco_replay_rules::program::Program;
+use falco_replay_format::fcap::block::Select;
+use falco_replay_rules::program::{Program, Rule};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::catalogue::Catalogue;
 use crate::check::Check;
-use crate::fields::Domain;
+use crate::fields::{Domain, Extractor};
 use crate::filter::ask;
 use crate::output::Printer;
 use crate::view::{Rendering, View};
 use memory::{Columns, Context, Memory};
 use plan::{NO_PLAN, Plan};
+use source::{Decoded, Source};
+
+pub use stored::StoredMatches;
 
 /// Which rules alert on an event that several match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +56,10 @@ pub struct Engine {
     of_process: Columns,
     of_fd: Columns,
     demand: Demand,
+    /// What conditions need of the events of a stored block that no context rules out.
+    of_conditions: Select,
+    /// By rule: the fields of its output.
+    of_outputs: Vec<Vec<Extractor>>,
     matching: RuleMatching,
 }
 
@@ -92,6 +102,16 @@ pub struct Worker {
     event: u64,
 }
 
+impl Worker {
+    /// Makes ready for the next block.
+    fn begin(&mut self, plans: usize) {
+        self.processes.bound();
+        self.fds.bound();
+        self.process_masks.begin(plans);
+        self.fd_masks.begin(plans);
+    }
+}
+
 /// The number that stands for "no context" among masks: versions count from 1.
 const NO_CONTEXT: u64 = 0;
 
@@ -107,9 +127,13 @@ impl Engine {
             plans,
             plan_of,
             demand: Demand::default(),
+            of_conditions: Select::everything(),
+            of_outputs: Vec::new(),
             matching,
         };
         engine.work_out_demand(program, catalogue);
+        engine.of_conditions = engine.select_conditions();
+        engine.of_outputs = output_fields(program, catalogue);
         engine
     }
 
@@ -144,18 +168,16 @@ impl Engine {
 
     /// Appends the matches of a block, in the order of events and rules.
     pub fn evaluate(&self, worker: &mut Worker, block: &Block, rendering: &Rendering, matches: &mut Vec<Match>) {
-        worker.processes.bound();
-        worker.fds.bound();
-        worker.process_masks.begin(self.plans.len());
-        worker.fd_masks.begin(self.plans.len());
+        worker.begin(self.plans.len());
         let types = &block.batch.ty[..];
+        let mut decoded = Decoded(block);
         for (row, &ty) in types.iter().enumerate() {
             let number = self.plan_of[usize::from(ty)];
             if number == NO_PLAN || !block.delivered(row) {
                 continue;
             }
             let plan = &self.plans[usize::from(number)];
-            if self.find_candidates(worker, block, row, number, plan) {
+            if self.find_candidates(worker, &mut decoded, row, number, plan) {
                 self.try_candidates(worker, block, row, plan, rendering, matches);
             }
         }
@@ -163,9 +185,16 @@ impl Engine {
 
     /// Collects the rules that neither the process nor the descriptor of an event rules out; false where none is left.
     #[inline]
-    fn find_candidates(&self, worker: &mut Worker, block: &Block, row: usize, number: u16, plan: &Plan) -> bool {
+    fn find_candidates<S: Source>(
+        &self,
+        worker: &mut Worker,
+        source: &mut S,
+        row: usize,
+        number: u16,
+        plan: &Plan,
+    ) -> bool {
         worker.candidates.clear();
-        let fd_mask = if plan.of_fd { self.fd_mask(worker, block, row, number, plan) } else { None };
+        let fd_mask = if plan.of_fd { self.fd_mask(worker, source, row, number, plan) } else { None };
         match fd_mask {
             Some(offset) => {
                 let mask = &worker.fd_masks.words[offset as usize..offset as usize + plan.words];
@@ -179,11 +208,11 @@ impl Engine {
         if !plan.of_process {
             return true;
         }
-        let offset = self.process_mask(worker, block, row, number, plan) as usize;
+        let offset = self.process_mask(worker, source, row, number, plan) as usize;
         let (known, open) = (offset, offset + plan.words);
         let words = &mut worker.process_masks.words;
         if (0..plan.words).any(|word| worker.candidates[word] & !words[known + word] != 0) {
-            self.work_out_process(worker, block, row, plan, offset);
+            self.work_out_process(worker, source, row, plan, offset);
         }
         let words = &worker.process_masks.words;
         let mut left = 0;
@@ -196,18 +225,25 @@ impl Engine {
 
     /// The place of what a process version is worth to a plan: rules that were looked at, then those it leaves open.
     #[inline]
-    fn process_mask(&self, worker: &mut Worker, block: &Block, row: usize, number: u16, plan: &Plan) -> u32 {
-        let table = block.process[row];
-        let at = if table == NONE { block.processes.len() } else { table as usize };
+    fn process_mask<S: Source>(
+        &self,
+        worker: &mut Worker,
+        source: &mut S,
+        row: usize,
+        number: u16,
+        plan: &Plan,
+    ) -> u32 {
+        let table = source.process_row(row);
+        let at = if table == NONE { source.processes() } else { table as usize };
         let masks = &mut worker.process_masks;
         let of_rows = &mut masks.of_rows[usize::from(number)];
         if of_rows.is_empty() {
-            of_rows.resize(block.processes.len() + 1, 0);
+            of_rows.resize(source.processes() + 1, 0);
         }
         if of_rows[at] != 0 {
             return of_rows[at] - 1;
         }
-        let id = block.process(row).map_or(NO_CONTEXT, |process| process.id);
+        let id = if table == NONE { NO_CONTEXT } else { source.process_id(table) };
         let words = &mut masks.words;
         let offset = *masks.known.entry((number, id)).or_insert_with(|| {
             let offset = words.len() as u32;
@@ -220,9 +256,17 @@ impl Engine {
 
     /// Looks at the candidates that a process version was not held against yet.
     #[cold]
-    fn work_out_process(&self, worker: &mut Worker, block: &Block, row: usize, plan: &Plan, offset: usize) {
+    fn work_out_process<S: Source>(
+        &self,
+        worker: &mut Worker,
+        source: &mut S,
+        row: usize,
+        plan: &Plan,
+        offset: usize,
+    ) {
         let memory = &mut worker.processes;
-        let context = block.process(row).map(|process| Context::Process(process));
+        let process = source.process(source.process_row(row));
+        let context = process.as_ref().map(|process| Context::Process(process));
         let place = context.map_or(0, |context| memory.place(&self.of_process, context));
         let words = &mut worker.process_masks.words;
         for word in 0..plan.words {
@@ -243,30 +287,38 @@ impl Engine {
     }
 
     /// The rules that an event's descriptor does not rule out. `None` where nothing can be said without the event.
-    fn fd_mask(&self, worker: &mut Worker, block: &Block, row: usize, number: u16, plan: &Plan) -> Option<u32> {
-        let table = block.fd[row];
+    fn fd_mask<S: Source>(
+        &self,
+        worker: &mut Worker,
+        source: &mut S,
+        row: usize,
+        number: u16,
+        plan: &Plan,
+    ) -> Option<u32> {
+        let table = source.fd_row(row);
         if table == NONE {
-            return self.mask_without_fd(worker, block, row, number, plan);
+            return self.mask_without_fd(worker, source, row, number, plan);
         }
         let at = table as usize;
         let of_rows = &mut worker.fd_masks.of_rows[usize::from(number)];
         if of_rows.is_empty() {
-            of_rows.resize(block.fds.len(), 0);
+            of_rows.resize(source.fds(), 0);
         }
         if of_rows[at] != 0 {
             return Some(of_rows[at] - 1);
         }
-        let fd = &block.fds[at];
-        let offset = match worker.fd_masks.known.get(&(number, fd.id)) {
+        let id = source.fd_id(table);
+        let offset = match worker.fd_masks.known.get(&(number, id)) {
             Some(&offset) => offset,
             None => {
                 let memory = &mut worker.fds;
-                let context = Context::Fd(fd);
+                let fd = source.fd(table)?;
+                let context = Context::Fd(&fd);
                 let place = memory.place(&self.of_fd, context);
                 let offset = mask(plan, &mut worker.fd_masks.words, &mut |predicate| {
                     memory.holds(&self.of_fd, &self.checks, place, context, predicate)
                 });
-                worker.fd_masks.known.insert((number, fd.id), offset);
+                worker.fd_masks.known.insert((number, id), offset);
                 offset
             }
         };
@@ -275,8 +327,15 @@ impl Engine {
     }
 
     /// The same for events without a descriptor, mostly failed opens: their number is -1, and most fields are missing.
-    fn mask_without_fd(&self, worker: &mut Worker, block: &Block, row: usize, number: u16, plan: &Plan) -> Option<u32> {
-        if block.fd_num[row] != -1 || block.process[row] == NONE {
+    fn mask_without_fd<S: Source>(
+        &self,
+        worker: &mut Worker,
+        source: &mut S,
+        row: usize,
+        number: u16,
+        plan: &Plan,
+    ) -> Option<u32> {
+        if source.fd_num(row) != -1 || source.process_row(row) == NONE {
             return None;
         }
         if let Some(&offset) = worker.fd_masks.known.get(&(number, NO_CONTEXT)) {
@@ -337,6 +396,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// The fields of each rule's output.
+fn output_fields(program: &Program, catalogue: &Catalogue) -> Vec<Vec<Extractor>> {
+    let fields = |rule: &Rule| {
+        let templates = std::iter::once(&rule.output).chain(rule.extra_fields.iter().map(|(_, template)| template));
+        templates.flat_map(|template| Printer::new(template, catalogue).extractors().cloned().collect::<Vec<_>>()).collect()
+    };
+    program.rules.iter().map(fields).collect()
 }
 
 /// The places of the bits that are set.

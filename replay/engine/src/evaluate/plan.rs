@@ -10,7 +10,7 @@ use crate::fields::{Domain, describes_container, guessed_character};
 
 /// A condition over predicate numbers, simplified.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Constant(bool),
     And(Box<[Node]>),
     Or(Box<[Node]>),
@@ -20,7 +20,7 @@ pub(super) enum Node {
 
 impl Node {
     /// The condition where `known` says what some predicates are worth.
-    pub(super) fn simplify(condition: &Condition, known: &dyn Fn(u32) -> Option<bool>) -> Node {
+    pub(crate) fn simplify(condition: &Condition, known: &dyn Fn(u32) -> Option<bool>) -> Node {
         match condition {
             Condition::Check(predicate) => match known(predicate.0) {
                 Some(value) => Node::Constant(value),
@@ -57,7 +57,7 @@ impl Node {
     }
 
     /// What the condition is worth where `known` says what some predicates are; `None` where the rest decides.
-    pub(super) fn decide(&self, known: &mut dyn FnMut(u32) -> Option<bool>) -> Option<bool> {
+    pub(crate) fn decide(&self, known: &mut dyn FnMut(u32) -> Option<bool>) -> Option<bool> {
         match self {
             Node::Constant(value) => Some(*value),
             Node::Check(predicate) => known(*predicate),
@@ -88,7 +88,7 @@ impl Node {
     }
 
     /// Whether the condition holds.
-    pub(super) fn holds(&self, check: &mut dyn FnMut(u32) -> bool) -> bool {
+    pub(crate) fn holds(&self, check: &mut dyn FnMut(u32) -> bool) -> bool {
         match self {
             Node::Constant(value) => *value,
             Node::Check(predicate) => check(*predicate),
@@ -99,7 +99,7 @@ impl Node {
     }
 
     /// Calls `with` on every predicate.
-    pub(super) fn holds_all(&self, with: &mut dyn FnMut(u32)) {
+    pub(crate) fn holds_all(&self, with: &mut dyn FnMut(u32)) {
         let mut all = Vec::new();
         self.predicates(&mut all);
         all.into_iter().for_each(with);
@@ -116,22 +116,22 @@ impl Node {
 }
 
 /// The rules that an event type can match, in the order of definition. Types with the same rules left share a plan.
-#[derive(Debug)]
-pub(super) struct Plan {
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
     /// (place of the rule in the program, its condition on this type).
-    pub(super) rules: Vec<(u32, Node)>,
+    pub(crate) rules: Vec<(u32, Node)>,
     /// Words of a set of these rules.
-    pub(super) words: usize,
+    pub(crate) words: usize,
     /// The set of all of them.
-    pub(super) all: Vec<u64>,
+    pub(crate) all: Vec<u64>,
     /// Whether process predicates take part.
-    pub(super) of_process: bool,
+    pub(crate) of_process: bool,
     /// Whether descriptor predicates take part.
-    pub(super) of_fd: bool,
+    pub(crate) of_fd: bool,
     /// Whether process predicates must be asked at the event: it may describe a container of its own.
-    pub(super) own_context: bool,
+    pub(crate) own_context: bool,
     /// An event type with this plan.
-    pub(super) sample: &'static EventInfo,
+    pub(crate) sample: &'static EventInfo,
 }
 
 fn all(count: usize) -> Vec<u64> {
@@ -143,10 +143,10 @@ fn all(count: usize) -> Vec<u64> {
 }
 
 /// No plan: no rule can match the type.
-pub(super) const NO_PLAN: u16 = u16::MAX;
+pub(crate) const NO_PLAN: u16 = u16::MAX;
 
 /// The plans, and which event type has which.
-pub(super) fn plans(program: &Program, checks: &[Check]) -> (Vec<Plan>, Vec<u16>) {
+pub(crate) fn plans(program: &Program, checks: &[Check]) -> (Vec<Plan>, Vec<u16>) {
     type Key = (Vec<(u32, Node)>, bool, bool, &'static [u8]);
     let mut plans: Vec<Plan> = Vec::new();
     let mut known: HashMap<Key, u16, FixedState> = HashMap::default();

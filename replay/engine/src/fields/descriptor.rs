@@ -1,9 +1,9 @@
 //! `fd.*`, `fs.path.*`, `fdlist.*`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use falco_replay_format::address::AddressText;
-use falco_replay_format::block::{Ends, Fd, FdKind, L4Proto, Process, Role, World, mark};
+use falco_replay_format::block::{Fd, FdKind, L4Proto, Process, Role, World, mark};
 use falco_replay_format::schema::ev;
 
 use super::{Arg, process};
@@ -17,13 +17,7 @@ type End = (IpAddr, u16);
 
 /// Both ends of an inet socket: zero addresses before it has any.
 fn inet(fd: &Fd) -> Option<(End, End)> {
-    let zero: IpAddr = match (fd.ends, fd.kind) {
-        (Ends::Inet { source, dest }, kind) if kind.is_inet() => return Some((source, dest)),
-        (_, FdKind::Ipv4 | FdKind::Ipv4Server) => Ipv4Addr::UNSPECIFIED.into(),
-        (_, FdKind::Ipv6 | FdKind::Ipv6Server) => Ipv6Addr::UNSPECIFIED.into(),
-        _ => return None,
-    };
-    Some(((zero, 0), (zero, 0)))
+    fd.inet_ends()
 }
 
 /// Both ends of a connected inet socket that has a role.
@@ -34,7 +28,7 @@ fn with_role(fd: &Fd) -> Option<(End, End)> {
     inet(fd)
 }
 
-fn directory_of(name: &[u8]) -> &[u8] {
+pub(crate) fn directory_of(name: &[u8]) -> &[u8] {
     if name.ends_with(b"/") {
         return name;
     }
@@ -44,7 +38,7 @@ fn directory_of(name: &[u8]) -> &[u8] {
     }
 }
 
-fn filename_of(name: &[u8]) -> &[u8] {
+pub(crate) fn filename_of(name: &[u8]) -> &[u8] {
     match name.iter().rposition(|&byte| byte == b'/') {
         None => b"/",
         // As with the directory, a name that ends in a slash is kept whole.
@@ -160,6 +154,11 @@ pub(super) fn without_fd<'a>(field: Field, view: &View<'a>) -> Option<Value<'a>>
         F::FdTypechar => Some(Value::text(guessed_character(view.info.id))),
         _ => None,
     }
+}
+
+/// Whether parameters tell the field where there is no descriptor to ask.
+pub(super) fn told_by_params(field: Field) -> bool {
+    matches!(field, Field::FdName | Field::FdDirectory | Field::FdNameraw)
 }
 
 /// The character of `fd.typechar` where there is no descriptor to ask.

@@ -1,6 +1,6 @@
 //! `evt.*`.
 
-use falco_replay_format::block::{FdKind, RefKind};
+use falco_replay_format::block::FdKind;
 use falco_replay_format::schema::{EventInfo, ParamType, category, ev, event_flag, syscall_info};
 
 use super::Arg;
@@ -198,6 +198,9 @@ fn raw_param<'a>(view: &View<'a>, index: usize) -> Option<Value<'a>> {
 }
 
 fn delta(view: &View<'_>) -> u64 {
+    if let Some(&before) = view.block.before.get(view.row) {
+        return if before == u64::MAX { 0 } else { view.ts().wrapping_sub(before) };
+    }
     let before = (0..view.row).rev().find(|&row| view.block.delivered(row)).map(|row| view.block.batch.ts[row]);
     match before.or(view.block.previous_ts) {
         Some(before) => view.ts().wrapping_sub(before),
@@ -311,10 +314,7 @@ pub(super) fn event_value<'a>(field: Field, arg: &'a Arg, view: &View<'a>) -> Op
         | F::EvtInfraDockerContainerId
         | F::EvtInfraDockerContainerName
         | F::EvtInfraDockerContainerImage => infrastructure(field, view),
-        _ => {
-            debug_assert!(view.block.reference(view.row, RefKind::Memory, u16::MAX).is_none());
-            None
-        }
+        _ => None,
     }
 }
 

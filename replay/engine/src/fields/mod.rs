@@ -5,12 +5,12 @@ mod descriptor;
 mod event;
 mod process;
 
-pub(crate) use descriptor::{both_ends, guessed_character};
+pub(crate) use descriptor::{both_ends, directory_of, filename_of, guessed_character};
 pub(crate) use process::of_ancestor;
 
 use falco_replay_format::block::{Fd, Process, RefKind};
 use falco_replay_format::demand::want;
-use falco_replay_format::schema::{EventInfo, category, ev};
+use falco_replay_format::schema::{EventInfo, ParamType, category, ev};
 use falco_replay_rules::program::{Argument, FieldRef};
 use regex::bytes::Regex;
 
@@ -157,12 +157,75 @@ impl Extractor {
         descriptor::fd_value(self.field?, fd)
     }
 
+    /// Parameters that the field's value needs on events of a type, a bit each; beyond 31 with bit 31. The second: what
+    /// it needs besides where the event has no descriptor version.
+    pub(crate) fn params_of(&self, ty: u16) -> (u32, u32) {
+        let Some(field) = self.field else { return (0, 0) };
+        let info = &falco_replay_format::schema::EVENTS[usize::from(ty)];
+        let bit = |at: usize| 1u32 << at.min(31);
+        let named = |wanted: &dyn Fn(&str) -> bool| {
+            let params = info.params.iter().enumerate().filter(|(_, param)| wanted(param.name));
+            params.fold(0, |bits, (at, _)| bits | bit(at))
+        };
+        match (field, &self.arg) {
+            (Field::EvtRes | Field::EvtRawres | Field::EvtFailed, _) => (1, 0),
+            (Field::EvtArg | Field::EvtRawarg, Arg::Name(name)) => {
+                let bits = named(&|other| other == name);
+                // A relative path starts from another parameter, and a variant is told by others.
+                let alone = info.params.iter().filter(|param| param.name == name).all(|param| {
+                    !matches!(param.ty, ParamType::Fspath | ParamType::Fsrelpath | ParamType::Dyn)
+                });
+                (if alone { bits } else { u32::MAX }, 0)
+            }
+            (Field::EvtIsOpenRead | Field::EvtIsOpenWrite | Field::EvtIsOpenExec | Field::EvtIsOpenCreate, _) => {
+                (1 | named(&|name| name == "flags" || name == "mode"), 0)
+            }
+            (field, _) if matches!(domain(field), Domain::Type | Domain::Process) => (0, 0),
+            (Field::FdNameraw, _) if matches!(ty, ev::SYSCALL_OPENAT_2_X | ev::SYSCALL_OPENAT2_X) => (0, 1 << 2),
+            (Field::FdNum | Field::FdUid, _) => (0, 0),
+            (field, _) if domain(field) == Domain::Fd => {
+                (0, if descriptor::told_by_params(field) { u32::MAX } else { 0 })
+            }
+            _ => (u32::MAX, 0),
+        }
+    }
+
+    /// [`Extractor::wants`] on events of a type: of a named parameter only what its type can mention.
+    pub(crate) fn wants_on(&self, ty: u16) -> (u16, Option<i64>) {
+        let (Some(Field::EvtArg), Arg::Name(name)) = (self.field, &self.arg) else { return self.wants() };
+        use ParamType as T;
+        let info = &falco_replay_format::schema::EVENTS[usize::from(ty)];
+        let bits = info.params.iter().filter(|param| param.name == name).fold(0, |bits, param| match param.ty {
+            T::Fd | T::Pid | T::Uid | T::Gid | T::Dyn | T::Fspath | T::Fsrelpath => bits | want::PARAMS,
+            T::Fdlist => bits | want::POLL,
+            _ => bits,
+        });
+        (bits, None)
+    }
+
+    /// The references that the field needs only where an event has no descriptor version.
+    pub(crate) fn wants_without_fd(&self) -> u16 {
+        match self.field {
+            Some(field) if domain(field) == Domain::Fd => self.wants().0,
+            _ => 0,
+        }
+    }
+
+    /// Whether the field tells a time of the event.
+    pub(crate) fn is_time(&self) -> bool {
+        self.field.is_some_and(|field| {
+            !matches!(domain(field), Domain::Type | Domain::Process | Domain::Fd)
+                && !matches!(field, Field::EvtArg | Field::EvtRawarg | Field::EvtRes | Field::EvtRawres | Field::EvtFailed)
+                && !(Field::FdNum..=Field::FdIsLowerLayer).contains(&field)
+        })
+    }
+
     /// References that the field needs, and descriptor numbers that it asks for one by one.
     pub(crate) fn wants(&self) -> (u16, Option<i64>) {
         let Some(field) = self.field else { return (0, None) };
         let between = |first: Field, last: Field| (first..=last).contains(&field);
         let bits = match field {
-            Field::EvtArg | Field::EvtArgs | Field::EvtInfo | Field::EvtRes | Field::EvtBuffer => {
+            Field::EvtArg | Field::EvtArgs | Field::EvtInfo | Field::EvtBuffer => {
                 want::PARAMS | want::POLL
             }
             Field::EvtAbspath
@@ -198,6 +261,7 @@ impl Extractor {
             {
                 want::MEMORY
             }
+            Field::EvtDeltatime | Field::EvtDeltatimeS | Field::EvtDeltatimeNs => want::BEFORE,
             Field::ThreadCpu | Field::ThreadCpuUser | Field::ThreadCpuSystem => want::CPU,
             _ => 0,
         };

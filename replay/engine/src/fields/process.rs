@@ -178,7 +178,7 @@ pub(super) fn process_value<'a>(field: Field, arg: &'a Arg, process: &'a Process
         F::ProcAenv => match arg {
             Arg::Key(name) => {
                 let found = process
-                    .ancestors()
+                    .lineage()
                     .take(ENV_ANCESTORS)
                     .map(|ancestor| variable(env_of(ancestor), name))
                     .find(|value| !value.is_empty());
