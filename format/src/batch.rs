@@ -127,7 +127,8 @@ impl EventBatch {
 
     /// A batch of some of the rows.
     pub fn copy(&self, rows: std::ops::Range<usize>) -> EventBatch {
-        let first_drop = self.first_drop.filter(|row| (rows.start..=rows.end).contains(row)).map(|row| row - rows.start);
+        let first_drop =
+            self.first_drop.filter(|row| (rows.start..=rows.end).contains(row)).map(|row| row - rows.start);
         let mut out = EventBatch { first_drop, ..EventBatch::default() };
         rows.for_each(|row| out.push_row(self, row));
         out

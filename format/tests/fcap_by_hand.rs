@@ -248,9 +248,8 @@ fn snapshot(body: &[u8], expected: &Head) {
 
     let (kind, mut fields) = records.record();
     assert_eq!(kind, 7);
-    let interfaces = fields.list(|fields| {
-        (fields.bytes(), [address(fields), address(fields), address(fields)], fields.maybe(Bytes::u64))
-    });
+    let interfaces = fields
+        .list(|fields| (fields.bytes(), [address(fields), address(fields), address(fields)], fields.maybe(Bytes::u64)));
     let first = (b"eth0".to_vec(), [vec![10, 0, 0, 1], vec![255, 0, 0, 0], vec![10, 255, 255, 255]], Some(1_000));
     let second = (b"lo".to_vec(), [[vec![0; 15], vec![1]].concat(), vec![0xff; 16], vec![0; 16]], None);
     assert_eq!(interfaces, [first, second]);
@@ -258,8 +257,8 @@ fn snapshot(body: &[u8], expected: &Head) {
 
     let (kind, mut fields) = records.record();
     assert_eq!(kind, 8);
-    let users =
-        fields.list(|fields| (fields.bytes(), fields.u32(), fields.u32(), [fields.bytes(), fields.bytes(), fields.bytes()]));
+    let users = fields
+        .list(|fields| (fields.bytes(), fields.u32(), fields.u32(), [fields.bytes(), fields.bytes(), fields.bytes()]));
     assert_eq!(users, [(Vec::new(), 7, 8, [b"ann".to_vec(), b"/home/ann".to_vec(), b"/bin/sh".to_vec()])]);
     fields.end();
 

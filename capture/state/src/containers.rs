@@ -134,6 +134,11 @@ fn runc_layout<'a>(path: &'a [u8], prefix: &[u8], suffix: &[u8], any: bool) -> O
     None
 }
 
+/// The id of the container that the path of a control group tells, where it tells one.
+pub fn container_id_in(path: &[u8]) -> Option<&[u8]> {
+    match_path(path).map(|(id, _)| id)
+}
+
 fn match_path(path: &[u8]) -> Option<(&[u8], Option<i64>)> {
     const PODMAN: [(&[u8], &[u8]); 6] = [
         (b"/libpod-", b".scope"),

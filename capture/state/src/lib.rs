@@ -31,6 +31,7 @@ use hashbrown::HashMap;
 
 pub use crate::changes::Changes;
 use crate::containers::Containers;
+pub use crate::containers::container_id_in;
 use crate::descriptors::{Contents, Opened};
 use crate::event::{Current, Event, legacy_text};
 use crate::threads::{Enter, Thread, ThreadSlot, Threads};

@@ -161,11 +161,7 @@ impl<'a> Columns<'a> {
         let cut = |expected: usize| {
             Error::new(
                 0,
-                Problem::Cut {
-                    what: "column directory",
-                    expected: expected as u64,
-                    found: payload.len() as u64,
-                },
+                Problem::Cut { what: "column directory", expected: expected as u64, found: payload.len() as u64 },
             )
         };
         let Some((length, rest)) = payload.split_first_chunk::<4>() else { return Err(cut(4)) };

@@ -181,11 +181,7 @@ fn read_index(file: &[u8]) -> Result<(FileAbout, Vec<Entry>, Totals), Option<Err
 
 /// Reads the index that the trailer names. `start`: where the sections begin that it lists, where that is known; else it
 /// follows from their lengths.
-pub(super) fn read_entries(
-    file: &[u8],
-    start: Option<u64>,
-    trailer: &Trailer,
-) -> Result<(Vec<Entry>, Totals), Error> {
+pub(super) fn read_entries(file: &[u8], start: Option<u64>, trailer: &Trailer) -> Result<(Vec<Entry>, Totals), Error> {
     let mut reader = IndexReader::new(start.unwrap_or(0), trailer.index);
     let end = trailer.index + trailer.index_length;
     let mut at = trailer.index;

@@ -1,4 +1,22 @@
 //! The `.fcap` capture file: `SPEC.md` beside this crate is normative.
+//!
+//! A [`Writer`] takes heads and blocks, encodes blocks on other threads, and writes the index when it is finished. A
+//! [`CaptureFile`] has the sections as a list; it reads none of them before it is asked to, and from as many threads as
+//! ask. [`verify`] checks a file, [`repair`] writes a new one with all that is whole.
+//!
+//! ```no_run
+//! use falco_replay_format::fcap::{CaptureFile, Entry};
+//!
+//! let file = CaptureFile::open("capture.fcap".as_ref())?;
+//! for entry in file.entries() {
+//!     match entry {
+//!         Entry::Snapshot { .. } => println!("{} threads", file.snapshot(entry)?.threads.len()),
+//!         Entry::Block { about, .. } => println!("{} events in {} bytes", about.events, file.block(entry)?.len()),
+//!         Entry::OwnEvents { .. } | Entry::Other { .. } => {}
+//!     }
+//! }
+//! # Ok::<(), falco_replay_format::fcap::Error>(())
+//! ```
 
 pub mod block;
 mod columns;

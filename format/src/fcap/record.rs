@@ -25,7 +25,8 @@ where
     T: SchemaWrite<Limited, Src = T>,
 {
     let offset = out.len() as u64;
-    let bytes = wincode::config::serialize(record, CONFIG).map_err(|error| contents(offset, what, error.to_string()))?;
+    let bytes =
+        wincode::config::serialize(record, CONFIG).map_err(|error| contents(offset, what, error.to_string()))?;
     if bytes.len() > limit::RECORD {
         let problem = Problem::TooLarge { what, size: bytes.len() as u64, limit: limit::RECORD as u64 };
         return Err(Error::new(offset, problem));

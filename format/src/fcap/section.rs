@@ -247,7 +247,9 @@ pub(super) fn find_section(file: &[u8], from: u64) -> Option<u64> {
         at += found;
         match SectionHeader::read(file, at as u64) {
             Ok(_) => return Some(at as u64),
-            Err(Error { problem: Problem::Cut { found, .. }, .. }) if found > 0 && file.len() - at >= SECTION_HEADER => {
+            Err(Error { problem: Problem::Cut { found, .. }, .. })
+                if found > 0 && file.len() - at >= SECTION_HEADER =>
+            {
                 return Some(at as u64);
             }
             Err(_) => at += 1,

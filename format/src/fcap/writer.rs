@@ -96,15 +96,7 @@ impl<W: Write> Writer<W> {
         sections.put(kind::HEADER, &[&about.body()?])?;
         sections.written.header = sections.at;
         let sealing = (options.threads > 0).then(|| Sealing::new(options.threads, level)).transpose()?;
-        Ok(Writer {
-            sections,
-            level,
-            own_events: Vec::new(),
-            own_bytes: 0,
-            sealing,
-            spare: Vec::new(),
-            failed: false,
-        })
+        Ok(Writer { sections, level, own_events: Vec::new(), own_bytes: 0, sealing, spare: Vec::new(), failed: false })
     }
 
     /// Writes a snapshot: the state of the host after all blocks before it. A file begins with one.

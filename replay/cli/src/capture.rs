@@ -320,7 +320,7 @@ pub fn is_stored(path: &Path) -> bool {
         })
 }
 
-/// The time of the first event of a capture that can be read again.
+/// The least time of the first events of a capture that can be read again.
 pub fn first_time(path: &Path, interrupt: &Interrupt) -> Option<u64> {
     if !can_be_read_again(path) {
         return None;
@@ -333,7 +333,7 @@ pub fn first_time(path: &Path, interrupt: &Interrupt) -> Option<u64> {
     loop {
         match next_item(&mut capture, EventBatch::default(), interrupt).ok()? {
             Item::Head(_) => {}
-            Item::Batch(batch) => return batch.ts.first().copied(),
+            Item::Batch(batch) => return batch.ts.iter().copied().min(),
             Item::End => return None,
         }
     }

@@ -10,9 +10,9 @@ use falco_replay_format::demand::Demand;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::capture::Capture;
+use crate::capture::{Capture, is_stored};
 use crate::exit::Exit;
-use crate::info::survey::{Survey, survey};
+use crate::info::survey::{Survey, survey, survey_stored};
 use crate::interrupt::Interrupt;
 use crate::output::OutputFormat;
 use crate::rendering::zone_named;
@@ -55,15 +55,19 @@ pub fn exec_info(args: &InfoArgs) -> anyhow::Result<Exit> {
     let mut sink = Sink::new().stdout();
     let mut found = Vec::new();
     for path in &sources::captures(&args.captures)? {
-        let capture = match Capture::open(path, &interrupt) {
-            Ok(capture) => capture,
+        let found_out = if is_stored(path) {
+            survey_stored(path, &interrupt)
+        } else {
+            Capture::open(path, &interrupt).map(|capture| survey(capture.blocks(Demand::default(), &interrupt)))
+        };
+        let survey = match found_out {
+            Ok(survey) => survey,
             Err(error) => {
                 stderr::say(error);
                 exit = Exit::NotDone;
                 continue;
             }
         };
-        let survey = survey(capture.blocks(Demand::default(), &interrupt));
         if let Some(error) = &survey.error {
             stderr::say(error);
             exit = Exit::NotDone;
@@ -104,20 +108,25 @@ fn as_text(survey: &Survey, zone: &TimeZone, all: bool) -> String {
             let _ = writeln!(out, "  {title:<12} {value}");
         }
     };
-    let stats = survey.stats();
+    let stats = &survey.totals;
     row(
         "format",
         format!(
-            ".scap, {}{}",
-            survey.compression,
+            ".{}{}{}",
+            survey.format,
+            if survey.compression.is_empty() { String::new() } else { format!(", {}", survey.compression) },
             match stats.sections {
-                1 => String::new(),
+                0 | 1 => String::new(),
                 sections => format!(", {sections} captures one after the other"),
             }
         ),
     );
     let on_disk = survey.size.map(|size| format!(", {} on disk", bytes(size))).unwrap_or_default();
     row("size", format!("{}{on_disk}", bytes(stats.bytes)));
+    if let Some(about) = &survey.about {
+        row("recorder", format!("{} {}", about.recorder, about.recorder_version).trim().to_owned());
+        row("kernel", about.kernel.clone());
+    }
     row("host", survey.hostname.clone());
     if let Some(machine) = &survey.machine {
         row("machine", format!("{}, {} of memory", plural(u64::from(machine.cpus), "CPU"), bytes(machine.memory)));
@@ -183,16 +192,17 @@ fn as_json(survey: &Survey) -> Value {
     let utc = |ts: u64| format!("{}Z", falco_replay_engine::time::iso8601(ts));
     json!({
         "capture": survey.name,
-        "format": "scap",
+        "format": survey.format,
         "compression": survey.compression,
-        "sections": survey.stats().sections,
-        "bytes": survey.stats().bytes,
+        "sections": survey.totals.sections,
+        "bytes": survey.totals.bytes,
         "bytes_on_disk": survey.size,
         "complete": survey.error.is_none(),
         "error": survey.error.as_ref().map(ToString::to_string),
         "host": survey.hostname,
         // No .scap says which kernel it was recorded on.
-        "kernel": null,
+        "kernel": survey.about.as_ref().map(|about| about.kernel.as_str()).filter(|kernel| !kernel.is_empty()),
+        "recorder": survey.about.as_ref().map(|about| format!("{} {}", about.recorder, about.recorder_version)),
         "cpus": machine.map(|machine| machine.cpus),
         "memory_bytes": machine.map(|machine| machine.memory),
         "boot_time": machine.map(|machine| machine.boot_time).filter(|&ts| ts > 0).map(utc),
@@ -211,15 +221,15 @@ fn as_json(survey: &Survey) -> Value {
         "groups": survey.groups,
         "losses": {
             "drop_events": survey.drops,
-            "unknown_blocks": survey.stats().unknown_blocks,
-            "unknown_events": survey.stats().unknown_events,
-            "damaged_events_skipped": survey.stats().swallowed,
-            "threads_refused": survey.refused().threads,
-            "descriptors_refused": survey.refused().fds,
+            "unknown_blocks": survey.totals.unknown_blocks,
+            "unknown_events": survey.totals.unknown_events,
+            "damaged_events_skipped": survey.totals.swallowed,
+            "threads_refused": survey.totals.refused_threads,
+            "descriptors_refused": survey.totals.refused_fds,
         },
-        "converted_events": survey.stats().converted,
-        "converted_away": survey.stats().dropped,
-        "enter_events_forgotten": survey.stats().evictions,
+        "converted_events": survey.totals.converted,
+        "converted_away": survey.totals.dropped,
+        "enter_events_forgotten": survey.totals.evictions,
         "blocks": survey.blocks().into_iter().map(|(name, count)| (name, count.into())).collect::<serde_json::Map<_, Value>>(),
     })
 }

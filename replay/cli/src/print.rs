@@ -7,8 +7,8 @@ use anyhow::{anyhow, bail};
 use clap::Args;
 use falco_replay_engine::catalogue::Catalogue;
 use falco_replay_engine::filter::Filter;
-use falco_replay_engine::prune::Pruner;
 use falco_replay_engine::output::Printer;
+use falco_replay_engine::prune::Pruner;
 use falco_replay_rules::{compile_condition, compile_template};
 
 use crate::exit::Exit;

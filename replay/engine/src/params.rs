@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use falco_replay_format::address::AddressText;
 use falco_replay_format::batch::until_nul;
 use falco_replay_format::block::{Fd, FdKind, L4Proto, RefKind, Role};
+use falco_replay_format::schema::{FlagName, ParamInfo, ParamType, PrintFormat, SYSCALLS, syscall_info};
 pub(crate) use falco_replay_format::unopened::legacy;
 use falco_replay_format::unopened::socket_tuple;
-use falco_replay_format::schema::{FlagName, ParamInfo, ParamType, PrintFormat, SYSCALLS, syscall_info};
 
 use crate::names::{error_name, signal_name};
 use crate::paths;

@@ -70,10 +70,7 @@ impl Conditions {
         let of_rules = |of: &[_]| joined(Pruner::new(&program(of), &catalogue, documented));
         Conditions {
             filters: conditions.iter().map(|one| Filter::new(one, &catalogue, documented)).collect(),
-            alone: conditions
-                .iter()
-                .map(|one| joined(Pruner::of_condition(one, &catalogue, documented)))
-                .collect(),
+            alone: conditions.iter().map(|one| joined(Pruner::of_condition(one, &catalogue, documented))).collect(),
             as_rules: conditions.iter().map(|one| of_rules(std::slice::from_ref(one))).collect(),
             together: of_rules(&conditions),
             texts: texts.to_vec(),
@@ -323,6 +320,8 @@ fn what_is_absent_among_many_is_ruled_out() {
     let crowd = |kind: usize, count: u32| Step::Crowd { tid: 1, kind, first: 0, count };
     let steps = [
         open(0, 7),
+        open(8, 8),
+        open(2, -2),
         crowd(0, 400),
         crowd(1, 400),
         Step::Socket { tid: 1, fd: 4, domain: 2 },
@@ -354,6 +353,15 @@ fn what_is_absent_among_many_is_ruled_out() {
             ("fd.name endswith /file400.txt", false),
             ("fd.name glob /srv/*/sub1/file7.txt", true),
             ("fd.name glob /srv/*/sub8/file7.txt", false),
+            ("fd.name glob /etc/[/x/]ssh/*", true),
+            ("fd.name pmatch (/etc/ssh/sshd_config)", true),
+            ("fd.name pmatch (/etc/ssh/ssh_config)", false),
+            // Relative paths are kept too, from where they are seen.
+            ("fd.name = /tmp/x", false),
+            ("fd.name = ./tmp/x", true),
+            ("fd.directory = ./tmp", true),
+            ("fd.name pmatch (./tmp)", true),
+            ("fd.name pmatch (./root)", false),
             ("fd.directory = /srv/dir1/sub1", true),
             ("fd.directory = /srv/dir1/sub3", false),
             ("fd.directory pmatch (/srv/dir1/sub3)", false),
@@ -367,10 +375,17 @@ fn what_is_absent_among_many_is_ruled_out() {
             ("fd.ip in (12.0.0.1, 12.0.0.2)", false),
             ("fd.net = 11.0.0.0/8", true),
             ("fd.net = 12.0.0.0/12", false),
+            ("fd.net = 11.0.80.0/20", true),
+            ("fd.net = 0.0.0.0/0", true),
             ("fd.sip = 9.9.9.9", false),
             ("fd.sport = 899", false),
-            ("fd.sport > 899", false),
-            ("fd.sport < 900", true),
+            ("fd.sport > 399", false),
+            ("fd.sport > 398", true),
+            ("fd.sport >= 399", true),
+            ("fd.sport >= 400", false),
+            ("fd.sport < 1", true),
+            ("fd.sport < 0", false),
+            ("fd.sport <= 0", true),
             ("proc.exepath = /srv/dir1/sub1/file1.txt", true),
             ("proc.exepath = /srv/dir1/sub1/file2.txt", false),
             ("proc.exepath startswith /usr/", false),
@@ -385,11 +400,36 @@ fn a_summary_that_says_nothing_rules_nothing_out() {
     let (blocks, _) = blocks(&[open(0, 5), born(2, 1, 1)], 0, true);
     let catalogue = Catalogue::new();
     let nothing = Summary::decode(&[]).unwrap();
-    for text in ["proc.name = bash", "fd.ip = 9.9.9.9", "not container.id = host", "user.uid = 9", "k8s.ns.name exists"] {
+    for text in ["proc.name = bash", "fd.ip = 9.9.9.9", "not container.id = host", "user.uid = 9", "k8s.ns.name exists"]
+    {
         let condition = &compiled(&[text.to_owned()], &catalogue)[0];
         let pruner = Pruner::of_condition(condition, &catalogue, true);
         assert!(pruner.may_match(&types(&blocks[BLOCK]), &nothing), "{text}");
     }
+}
+
+/// An event that describes a container shows that one, and the user of the container that its thread is in.
+#[test]
+fn container_events_show_containers_of_their_own() {
+    let steps = [
+        born(1, 1, 1),
+        Step::Container { tid: 1, id: 0, about: 0, ty: 0 },
+        Step::Container { tid: 1, id: 2, about: 1, ty: 1 },
+    ];
+    let (blocks, _) = blocks(&steps, 0, true);
+    expect(
+        &blocks[BLOCK],
+        true,
+        &[
+            ("user.name = app", true),
+            ("user.name = root", false),
+            ("container.id = other", true),
+            ("container.id = unknown", false),
+            ("k8s.pod.name = pod-1", true),
+            ("container.image.tag = 1.2", true),
+            ("container.image.tag = 1.3", false),
+        ],
+    );
 }
 
 /// What the capture says of a container after a block counts for that block too, where containers are joined.

@@ -87,5 +87,6 @@ pub fn head(hostname: &str, address: Ipv4Addr, tasks: &[Task]) -> Head {
             })
             .into(),
         groups: USERS.map(|(gid, name, ..)| GroupEntry { gid, name: name.as_bytes().into() }).into(),
+        exact: None,
     }
 }

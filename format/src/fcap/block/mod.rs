@@ -6,12 +6,14 @@ mod ints;
 mod params;
 mod references;
 mod rows;
+mod select;
 mod small;
 mod stored;
 mod tables;
 mod texts;
 
-pub use stored::{Contexts, Decoder, Rows, Select, StoredBlock};
+pub use select::Select;
+pub use stored::{Contexts, Decoder, Rows, StoredBlock};
 
 use self::head::Head;
 use self::params::{Context, TypeWriter};

@@ -172,8 +172,10 @@ impl<'a> TypeWriter<'a> {
         first: Option<&[u64]>,
     ) -> u8 {
         let plain = if signed { source::SIGNED } else { source::PLAIN };
-        let residual = |source: u8| -> Vec<u64> {
+        // What numbers leave of a source, for the first so many events.
+        let residual = |source: u8, count: usize| -> Vec<u64> {
             let delta = |number: u64, expected: u64| zigzag(number.wrapping_sub(expected) as i64);
+            let numbers = &numbers[..count];
             match source {
                 source::PLAIN => numbers.to_vec(),
                 source::SIGNED => numbers.iter().map(|&number| zigzag(number as i64)).collect(),
@@ -191,21 +193,23 @@ impl<'a> TypeWriter<'a> {
             }
         };
         let constant = numbers.windows(2).all(|pair| pair[0] == pair[1]);
-        let mut best = (plain, residual(plain));
+        let mut best = plain;
         if !constant {
-            let mut least = cost(&best.1);
+            // The beginning tells well enough which source is the best.
+            let sample = numbers.len().min(SAMPLE);
+            let mut least = cost(&residual(plain, sample));
             for source in source::PREVIOUS..source::NUMBERS {
                 if source == source::RESULT && first.is_none() {
                     continue;
                 }
-                let candidate = residual(source);
-                let cost = cost(&candidate);
+                let cost = cost(&residual(source, sample));
                 if cost < least {
                     least = cost;
-                    best = (source, candidate);
+                    best = source;
                 }
             }
         }
+        let best = (best, residual(best, numbers.len()));
         out.put(column::param(self.ty, index, part::SOURCE), &[best.0]);
         ints::put(out, scratch, column::param(self.ty, index, part::CODES), &best.1);
         best.0
@@ -237,6 +241,7 @@ impl<'a> TypeWriter<'a> {
     /// The source that gives the most bytes of a column.
     fn byte_source(&self, values: &[&[u8]]) -> u8 {
         let mut best = (source::BYTES, 0);
+        let values = &values[..values.len().min(SAMPLE)];
         for plain in source::FD_NAME..=source::LAST {
             for source in [plain, plain | source::NUL] {
                 let mut told = 0;
@@ -253,6 +258,9 @@ impl<'a> TypeWriter<'a> {
         best.0
     }
 }
+
+/// Events by which the source of a column is chosen.
+const SAMPLE: usize = 1024;
 
 /// About how many bits the numbers take: zeros and runs cost little.
 fn cost(numbers: &[u64]) -> u64 {
@@ -338,7 +346,8 @@ impl ParamColumn {
                 _ => values.iter_mut().for_each(|code| *code = unzigzag(*code) as u64),
             }
             // Sources that need no context are done with.
-            let source = if source >= source::FD_NUM && source <= source::TID { source } else { source::PLAIN };
+            let of_context = (source::FD_NUM..=source::TID).contains(&source);
+            let source = if of_context { source } else { source::PLAIN };
             return Ok(Some(ParamColumn::Numbers { source, size, values }));
         }
         let plain = source & !source::NUL;

@@ -237,16 +237,16 @@ pub(super) fn read(
             continue;
         }
         let count = group.count as usize;
-        let rows = Ints::read(columns, zstd, base, count)?;
-        let values = Ints::read(columns, zstd, base + 8, count)?;
+        let rows = Ints::read(columns, zstd, base, count)?.to_u64();
+        let values = Ints::read(columns, zstd, base + 8, count)?.to_u64();
         let mut row = 0u64;
-        let mut steps = rows.iter().map(|step| {
+        let mut steps = rows.into_iter().map(|step| {
             row = row.saturating_add(step);
             row as u32
         });
         let entries = if changes {
             let mut by_tid: HashMap<i64, Vec<(u32, u64)>, FixedState> = HashMap::default();
-            for (row, value) in steps.zip(values.iter()) {
+            for (row, value) in steps.zip(values) {
                 let process = *processes.get(row as usize).ok_or_else(|| wrong("one beyond the events"))?;
                 let tid = tids(process);
                 let list = by_tid.entry(tid).or_default();
@@ -255,14 +255,17 @@ pub(super) fn read(
             }
             Entries::Changes(group.key, by_tid)
         } else {
-            let keys = Ints::read(columns, zstd, base + 16, count)?;
+            let keys = Ints::read(columns, zstd, base + 16, count)?.to_u32();
             let mut told = Told::default();
-            let all: Vec<_> =
-                steps.by_ref().zip(keys.iter().zip(values.iter())).map(|(row, (key, value))| {
+            let all: Vec<_> = steps
+                .by_ref()
+                .zip(keys.into_iter().zip(values))
+                .map(|(row, (key, value))| {
                     let process = processes.get(row as usize).copied().unwrap_or(NONE);
                     let value = told.value(target, own(fds, row), (process, key as u16), value);
                     (row, key as u16, value)
-                }).collect();
+                })
+                .collect();
             if all.last().is_some_and(|last| last.0 >= head.events) {
                 return Err(wrong("one beyond the events"));
             }

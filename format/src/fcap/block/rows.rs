@@ -61,12 +61,8 @@ pub(super) fn put(
     // Neighbours often share their shape.
     let mut last: Option<(Shape, u64)> = None;
     for row in 0..count {
-        let shape = Shape {
-            ty: batch.ty[row],
-            marks: block.marks[row],
-            nparams: batch.nparams[row],
-            flags: batch.flags[row],
-        };
+        let shape =
+            Shape { ty: batch.ty[row], marks: block.marks[row], nparams: batch.nparams[row], flags: batch.flags[row] };
         let code = match last {
             Some((same, code)) if same == shape => code,
             _ => {

@@ -19,12 +19,7 @@ pub(super) struct TextsWriter {
 
 impl TextsWriter {
     pub(super) fn new() -> Self {
-        TextsWriter {
-            table: HashTable::new(),
-            hasher: FixedState::default(),
-            ends: vec![0],
-            bytes: Vec::new(),
-        }
+        TextsWriter { table: HashTable::new(), hasher: FixedState::default(), ends: vec![0], bytes: Vec::new() }
     }
 
     /// The number of a string, and whether it is new.

@@ -75,11 +75,9 @@ pub(super) fn take(columns: &mut ColumnsIn, texts: &mut TextsIn) -> Result<FdEnt
             name: name(columns)?,
             dev: columns.small(id::FD_DEV)?,
         },
-        detail::SOCKET => FdDetail::Socket {
-            source: end(columns)?,
-            dest: end(columns)?,
-            l4proto: columns.byte(id::FD_PROTOCOL)?,
-        },
+        detail::SOCKET => {
+            FdDetail::Socket { source: end(columns)?, dest: end(columns)?, l4proto: columns.byte(id::FD_PROTOCOL)? }
+        }
         detail::SERVER => {
             let (ip, port) = end(columns)?;
             FdDetail::Server { ip, port, l4proto: columns.byte(id::FD_PROTOCOL)? }

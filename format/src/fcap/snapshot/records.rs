@@ -128,13 +128,7 @@ impl From<&Interface> for WrittenInterface {
 impl From<WrittenInterface> for Interface {
     fn from(interface: WrittenInterface) -> Self {
         let WrittenInterface { name, addr, mask, broadcast, linkspeed } = interface;
-        Interface {
-            name: name.into(),
-            addr: addr.into(),
-            mask: mask.into(),
-            broadcast: broadcast.into(),
-            linkspeed,
-        }
+        Interface { name: name.into(), addr: addr.into(), mask: mask.into(), broadcast: broadcast.into(), linkspeed }
     }
 }
 

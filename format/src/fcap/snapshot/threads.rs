@@ -158,8 +158,7 @@ pub(super) fn take_exact(columns: &mut ColumnsIn, texts: &mut TextsIn) -> Result
     let mut ids = id::EXACT_THREAD..;
     let mut next = || ids.next().unwrap_or_default();
     let flags = columns.small(next())?;
-    let [clone_ts, lastexec_ts, exe_ctime_duration_clone, exe_ctime_duration_pidns] =
-        array(|| columns.number(next()))?;
+    let [clone_ts, lastexec_ts, exe_ctime_duration_clone, exe_ctime_duration_pidns] = array(|| columns.number(next()))?;
     let last_fd = columns.signed(next())?;
     let last_enter = columns.small(next())?;
     let [dead, adopts] = from_bits(columns.number(next())?)?;

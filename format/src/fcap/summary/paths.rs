@@ -139,10 +139,11 @@ impl Paths {
 
     pub(super) fn may_hold(&self, wanted: &Wanted) -> bool {
         let in_filter = |filter: &Option<Filter>, hash| filter.as_ref().is_none_or(|filter| filter.holds(hash));
-        let all = |filter: &Option<Filter>, hashes: &[u64]| hashes.iter().all(|&hash| in_filter(filter, hash));
+        // What comes last is the least common.
+        let all = |filter: &Option<Filter>, hashes: &[u64]| hashes.iter().rev().all(|&hash| in_filter(filter, hash));
         self.heads.as_ref().is_none_or(|heads| wanted.head.fits(heads))
-            && all(&self.dirs, &wanted.dirs)
             && all(&self.components, &wanted.components)
+            && all(&self.dirs, &wanted.dirs)
             && all(&self.names, &wanted.names)
             && wanted.dir_or_name.is_none_or(|hash| in_filter(&self.dirs, hash) || in_filter(&self.names, hash))
     }

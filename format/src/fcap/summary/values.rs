@@ -303,7 +303,9 @@ impl<'a> Collected<'a> {
                 _ => kept_texts(key, std::mem::take(&mut self.texts[key as usize - 1])),
             };
             let complete = match key {
-                Key::FdName | Key::Address | Key::SourcePort | Key::DestPort | Key::PodName | Key::PodNamespace => false,
+                Key::FdName | Key::Address | Key::SourcePort | Key::DestPort | Key::PodName | Key::PodNamespace => {
+                    false
+                }
                 Key::ContainerName | Key::Image | Key::ImageRepository | Key::ImageTag | Key::ImageDigest => {
                     self.all_have_container
                 }

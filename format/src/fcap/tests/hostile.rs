@@ -210,7 +210,8 @@ fn lengths_that_would_fill_memory() {
     assert!(matches!(error.problem, Problem::Contents { .. }), "{error}");
     // A section longer than the file.
     let mut bytes = with_sections(&[]);
-    let header = SectionHeader { length: u64::MAX, raw: u64::MAX, ..header_for(kind::BLOCK, 0, bytes.len() as u64, 1, &[], 0) };
+    let header =
+        SectionHeader { length: u64::MAX, raw: u64::MAX, ..header_for(kind::BLOCK, 0, bytes.len() as u64, 1, &[], 0) };
     bytes.extend_from_slice(&header.bytes());
     let error = first_damage(&bytes);
     assert!(error.to_string().contains("cut off"), "{error}");

@@ -71,7 +71,8 @@ fn many_blocks(threads: usize) -> Vec<u8> {
 fn the_bytes_are_the_same_for_any_number_of_threads() {
     let expected = many_blocks(0);
     let file = open(&expected);
-    let firsts: Vec<u64> = blocks(&file).iter().filter_map(|entry| entry.about()).map(|about| about.first_num).collect();
+    let firsts: Vec<u64> =
+        blocks(&file).iter().filter_map(|entry| entry.about()).map(|about| about.first_num).collect();
     assert_eq!(firsts, (0..30).map(|number| 1 + number * 1000).collect::<Vec<_>>());
     for threads in [1, 2, 3, 8] {
         assert!(many_blocks(threads) == expected, "{threads} threads");
@@ -89,7 +90,8 @@ fn a_writer_that_is_dropped_leaves_what_it_wrote() {
     drop(writer);
     let file = open(&out);
     assert!(!file.was_closed() && file.damage().is_empty());
-    let firsts: Vec<u64> = blocks(&file).iter().filter_map(|entry| entry.about()).map(|about| about.first_num).collect();
+    let firsts: Vec<u64> =
+        blocks(&file).iter().filter_map(|entry| entry.about()).map(|about| about.first_num).collect();
     assert!(firsts.len() >= 15, "{firsts:?}");
     assert!(firsts.iter().zip(0..).all(|(&first, number)| first == 1 + 10 * number), "{firsts:?}");
 }

@@ -2,7 +2,8 @@
 
 /// Bytes: a number, perhaps with a unit. K, M, G, T (also KiB …) are powers of 1024, KB, MB … powers of 1000.
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let wrong = || "a size is such as 500000, 64K, 100M or 2GiB (powers of 1024), or 100MB (a power of 1000)".to_owned();
+    let wrong =
+        || "a size is such as 500000, 64K, 100M or 2GiB (powers of 1024), or 100MB (a power of 1000)".to_owned();
     let (number, unit) = split(text).ok_or_else(wrong)?;
     let unit = unit.to_ascii_lowercase();
     let (letter, rest) = unit.split_at_checked(1).unwrap_or(("", ""));

@@ -81,7 +81,7 @@ impl Conversion {
         self.inputs.captures += 1;
         self.inputs.on_disk = self.inputs.on_disk.zip(source.size()).map(|(all, size)| all + size);
         if let Some(about) = source.about() {
-            self.writing.output().set_about(about);
+            self.writing.about(about);
         }
     }
 
@@ -120,6 +120,7 @@ impl Conversion {
                 Ok(Step::Head(head)) => self.writing.head(*head)?,
                 Ok(Step::Events(batch)) => spare = self.writing.events(batch)?,
                 Ok(Step::Block(block)) => self.writing.block(block)?,
+                Ok(Step::Own(events)) => self.writing.own_events(events, criteria)?,
                 Ok(Step::End) => break None,
                 Err(error) => break Some(error),
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use falco_replay_format::batch::EventBatch;
 use falco_replay_format::block::Block;
 use falco_replay_format::demand::Demand;
-use falco_replay_format::fcap::Totals;
+use falco_replay_format::fcap::{FileAbout, OwnEvent, Totals};
 use falco_replay_format::lists::Head;
 use falco_replay_state::{Refused, State};
 
@@ -13,7 +13,7 @@ use super::edit::Edit;
 use super::form::Form;
 use super::gather::{FULL, FULL_BYTES};
 use super::output::{Made, Output, event_size};
-use super::survey::Kept;
+use super::survey::{Criteria, Kept};
 
 /// Events that the state code is given at once where a new part may begin at any of them.
 const STEP: usize = 4096;
@@ -187,6 +187,25 @@ impl Writing {
         }
         let numbers = Numbers::Stored { first: block.first_num, nums: std::mem::take(&mut block.nums) };
         self.pieces(block.batch, &numbers).map(drop)
+    }
+
+    /// Takes events of falco-replay's own: those of the time that is asked for.
+    pub fn own_events(&mut self, events: Vec<OwnEvent>, criteria: Option<&Criteria>) -> anyhow::Result<()> {
+        self.work_off()?;
+        let window = criteria.and_then(|criteria| criteria.window);
+        for event in events {
+            if window.is_none_or(|window| window.holds(event.ts)) && self.edit.keeps(&event) {
+                self.output.own_event(event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what an `.fcap` says of itself.
+    pub fn about(&mut self, about: &FileAbout) {
+        let mut about = about.clone();
+        self.edit.about(&mut about);
+        self.output.set_about(about);
     }
 
     /// Writes what waits and ends the output.

@@ -2,6 +2,8 @@
 
 use falco_replay_format::batch::EventBatch;
 use falco_replay_format::block::Text;
+use falco_replay_format::fcap::constants::own;
+use falco_replay_format::fcap::{FileAbout, OwnEvent};
 use falco_replay_format::lists::Head;
 use falco_replay_format::schema::{EVENTS, ParamType, category};
 
@@ -27,9 +29,11 @@ impl Edit {
         let buffers = EVENTS.iter().map(|info| {
             let is_call = info.category & category::SYSCALL != 0;
             let is_data = |name: &str| matches!(name, "data" | "img");
-            let data = info.params.iter().enumerate().filter(|(_, param)| {
-                is_call && param.ty == ParamType::Bytebuf && is_data(param.name)
-            });
+            let data = info
+                .params
+                .iter()
+                .enumerate()
+                .filter(|(_, param)| is_call && param.ty == ParamType::Bytebuf && is_data(param.name));
             data.fold(0, |bits, (at, _)| bits | 1 << at)
         });
         Edit { snaplen, buffers: buffers.collect(), redaction, ..Edit::default() }
@@ -45,14 +49,26 @@ impl Edit {
         self.redaction.is_some()
     }
 
-    /// What redacts, if anything does.
-    pub fn redaction(&self) -> Option<&Redaction> {
-        self.redaction.as_ref()
+    /// Values that were redacted.
+    pub fn redacted(&self) -> u64 {
+        self.redaction.as_ref().map_or(0, Redaction::count)
+    }
+
+    /// Changes what an `.fcap` says of itself.
+    pub fn about(&mut self, about: &mut FileAbout) {
+        if let Some(redaction) = &mut self.redaction {
+            redaction.about(about);
+        }
+    }
+
+    /// Whether an event of ours may stay: nobody knows what the others hold.
+    pub fn keeps(&self, event: &OwnEvent) -> bool {
+        self.redaction.is_none() || matches!(event.kind, own::LOSS | own::CLOCK)
     }
 
     /// The id that a container gets.
-    pub fn container_id(&self, id: &Text) -> Text {
-        self.redaction.as_ref().map_or_else(|| id.clone(), |redaction| redaction.container_id(id))
+    pub fn container_id(&mut self, id: &Text) -> Text {
+        self.redaction.as_mut().map_or_else(|| id.clone(), |redaction| redaction.container_id(id))
     }
 
     /// Changes a head.

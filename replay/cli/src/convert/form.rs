@@ -39,10 +39,7 @@ impl Form {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match FORMS.iter().find(|(ending, _)| name.len() > ending.len() && name.ends_with(ending)) {
             Some((_, form)) => Ok(*form),
-            None => bail!(
-                "{}: the name says no form; it ends in .scap, .scap.gz, .scap.zst or .fcap",
-                path.display()
-            ),
+            None => bail!("{}: the name says no form; it ends in .scap, .scap.gz, .scap.zst or .fcap", path.display()),
         }
     }
 

@@ -10,6 +10,9 @@ pub const FULL: usize = 1 << 16;
 /// Bytes of parameters after which a block is full too.
 pub const FULL_BYTES: usize = 64 << 20;
 
+/// Descriptors 0, 1 and 2.
+const STDIO: usize = 3;
+
 /// The block being filled.
 #[derive(Debug, Default)]
 pub struct Gather {
@@ -68,15 +71,26 @@ impl Gather {
             *flags |= STATE_ONLY;
         }
         block.marks.push(marks);
-        let (process, fd) = (process_row(block, from, from.process[row], places), fd_row(block, from, from.fd[row], places));
+        let (process, fd) =
+            (process_row(block, from, from.process[row], places), fd_row(block, from, from.fd[row], places));
         block.process.push(process);
         block.fd.push(fd);
         block.fd_num.push(from.fd_num[row]);
         if delivered {
+            let mut stdio = [false; STDIO];
             for reference in from.refs(row) {
+                if reference.kind == RefKind::FdNumber
+                    && let Some(told) = stdio.get_mut(usize::from(reference.key))
+                {
+                    *told = true;
+                }
                 let value = moved(block, from, reference, places);
                 block.refs.push(Ref { row: new, value, ..*reference });
             }
+            // Stored is what differs from the event before, so that nothing is there must be told, too.
+            let missing = (0..STDIO as u16).filter(|&key| process != NONE && !stdio[usize::from(key)]);
+            let none = |key| Ref { row: new, kind: RefKind::FdNumber, key, value: u64::from(NONE) };
+            block.refs.extend(missing.map(none));
         }
         if let Some(world) = from.world(row)
             && block.worlds.last().is_none_or(|(_, last)| !Arc::ptr_eq(last, world))
@@ -87,7 +101,8 @@ impl Gather {
 }
 
 fn process_row(block: &mut Block, from: &Block, row: u32, places: &mut Places) -> u32 {
-    let (Some(place), Some(version)) = (places.processes.get_mut(row as usize), from.processes.get(row as usize)) else {
+    let (Some(place), Some(version)) = (places.processes.get_mut(row as usize), from.processes.get(row as usize))
+    else {
         return NONE;
     };
     if *place == NONE {

@@ -77,7 +77,13 @@ pub fn exec_merge(args: &MergeArgs) -> anyhow::Result<Exit> {
     let force = settings.force;
     let inputs: Vec<Input> = paths.into_iter().map(Input::of).collect();
     let mut merge = Merge {
-        conversion: Conversion::new(settings, Edit::new(None, None), Work::default(), args.write.quiet, interrupt.clone()),
+        conversion: Conversion::new(
+            settings,
+            Edit::new(None, None),
+            Work::default(),
+            args.write.quiet,
+            interrupt.clone(),
+        ),
         inputs: &inputs,
         interrupt,
         quiet: args.write.quiet,
@@ -181,6 +187,7 @@ impl Merge<'_> {
                     }
                     Ok(Step::Events(batch)) => batch,
                     Ok(Step::Block(block)) => block.batch,
+                    Ok(Step::Own(_)) => continue,
                     Ok(Step::End) => break Ok(()),
                     Err(error) => break Err(error),
                 };
@@ -234,7 +241,10 @@ impl Merge<'_> {
                 merged.clear();
             }
             if cursors[first].is_used_up() {
-                read.store(cursors.iter().map(|cursor| cursor.source.progress().load(Ordering::Relaxed)).sum(), Ordering::Relaxed);
+                read.store(
+                    cursors.iter().map(|cursor| cursor.source.progress().load(Ordering::Relaxed)).sum(),
+                    Ordering::Relaxed,
+                );
                 progress.update();
                 if let Err(error) = cursors[first].refill(&self.interrupt)
                     && error.is_interrupt()
@@ -260,7 +270,7 @@ impl Merge<'_> {
                 match source.next(EventBatch::default(), &self.interrupt)? {
                     Step::Head(_) => sections += 1,
                     Step::End => return Ok(None),
-                    Step::Events(_) | Step::Block(_) => {}
+                    Step::Events(_) | Step::Block(_) | Step::Own(_) => {}
                 }
             }
             let mut cursor =
@@ -323,13 +333,16 @@ impl Cursor {
             return Ok(());
         }
         self.row = 0;
-        let spare = std::mem::take(&mut self.batch);
         self.ended = true;
-        match self.source.next(spare, interrupt)? {
-            Step::Events(batch) => self.batch = batch,
-            Step::Block(block) => self.batch = block.batch,
-            // The next recording of the capture is another one.
-            Step::Head(_) | Step::End => return Ok(()),
+        loop {
+            match self.source.next(std::mem::take(&mut self.batch), interrupt)? {
+                Step::Events(batch) => self.batch = batch,
+                Step::Block(block) => self.batch = block.batch,
+                Step::Own(_) => continue,
+                // The next recording of the capture is another one.
+                Step::Head(_) | Step::End => return Ok(()),
+            }
+            break;
         }
         self.ended = false;
         Ok(())

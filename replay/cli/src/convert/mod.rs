@@ -37,6 +37,7 @@ use self::edit::Edit;
 use self::form::Form;
 use self::output::{Settings, Split};
 use self::place::Unfinished;
+use self::redact::Redaction;
 use self::source::is_fcap;
 use self::survey::Criteria;
 use crate::capture::{capture_name, patient};
@@ -55,6 +56,7 @@ Examples:
   falco-replay convert day.fcap -o incident.fcap --from 2026-05-01T12:00:00Z --to 2026-05-01T12:10:00Z
   falco-replay convert day.scap -o shell.scap --filter 'proc.name in (bash, sh) or proc.aname = sshd'
   falco-replay convert day.fcap -o part.scap.zst --split-time 10m --snaplen 80
+  falco-replay convert day.fcap -o shared.fcap --redact 'proc.args' --redact 'proc.env' --redact evt.buffer --redact 'user.*'
 
 A cut capture (--filter, --from, --to, --split-*) stands alone: it begins with a fresh snapshot of what its events need. Events
 outside of it that change what those events see stay in it, marked so that rules and output do not see them. An .fcap keeps the
@@ -117,6 +119,18 @@ pub struct ConvertArgs {
     /// Bytes to keep of each data buffer (read, write, send, receive …); names and paths stay whole
     #[arg(long, value_name = "BYTES", help_heading = "What is kept")]
     snaplen: Option<usize>,
+    /// Replace the values of these fields by keyed hashes; * stands for any text; may be given several times
+    ///
+    /// A field's value is replaced wherever the capture has what it is made of: in parameters of events, in snapshots, in
+    /// the metadata of containers; so other fields that are made of the same change with it (proc.args: proc.cmdline too).
+    /// The same value becomes the same hash, so that captures redacted with one key can be compared. Paths stay paths, lists
+    /// lists, environments keep the names of their variables, data their length, addresses their class and nets. Numbers,
+    /// times and flags stay. Conditions see the values as they were.
+    #[arg(long, value_name = "FIELD-GLOB", help_heading = "Redaction")]
+    redact: Vec<String>,
+    /// File whose bytes are the key of the hashes, 16 at least [default: a random key that nobody learns]
+    #[arg(long, value_name = "FILE", requires = "redact", help_heading = "Redaction")]
+    redact_key: Option<PathBuf>,
     /// Begin another file (OUT-0001, OUT-0002 …) after so many bytes of events, counted before compression: 500K, 100M, 2G
     #[arg(long, value_name = "SIZE", value_parser = amount::parse_size, help_heading = "Parts")]
     split_size: Option<u64>,
@@ -133,16 +147,19 @@ pub fn exec_convert(args: &ConvertArgs) -> anyhow::Result<Exit> {
     let criteria = criteria(args)?;
     let paths = sources::captures(&args.captures)?;
     place::check(&settings.path, &paths, split.is_wanted(), settings.force)?;
-    let edit = Edit::new(args.snaplen, None);
+    let redaction = match args.redact.is_empty() {
+        true => None,
+        false => Some(Redaction::new(&args.redact, &redact::key(args.redact_key.as_deref())?)?),
+    };
+    let edit = Edit::new(args.snaplen, redaction);
     let is_cut = criteria.is_some();
     let inputs = paths
         .into_iter()
         .map(|path| if is_cut { spooled(path, &settings.path, &interrupt) } else { Ok(Input::of(path)) })
         .collect::<anyhow::Result<Vec<_>>>()?;
     // Contexts of several files are numbered by each of them alone.
-    let stored_contexts = settings.form == Form::Fcap
-        && !edit.voids_contexts()
-        && matches!(&inputs[..], [only] if is_fcap(&only.path));
+    let stored_contexts =
+        settings.form == Form::Fcap && !edit.voids_contexts() && matches!(&inputs[..], [only] if is_fcap(&only.path));
     let work = Work { is_cut, stored_contexts };
     let mut conversion = Conversion::new(settings, edit, work, args.write.quiet, interrupt);
     for input in &inputs {

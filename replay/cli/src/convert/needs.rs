@@ -137,7 +137,7 @@ impl Needed {
     }
 
     /// Gives containers other ids, as their events will have them.
-    pub fn rename_containers(&mut self, name: impl Fn(&Text) -> Text) {
+    pub fn rename_containers(&mut self, name: impl FnMut(&Text) -> Text) {
         self.containers = self.containers.iter().map(name).collect();
     }
 }

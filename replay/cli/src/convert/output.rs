@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use falco_replay_format::batch::{EventBatch, STATE_ONLY};
 use falco_replay_format::block::Block;
-use falco_replay_format::fcap::{self, FileAbout, Options, Totals};
+use falco_replay_format::fcap::{self, FileAbout, Options, OwnEvent, Totals};
 use falco_replay_format::lists::Head;
 use falco_replay_format::scap::{self, prologue};
 use falco_replay_format::schema::EVENT_TYPES;
@@ -67,6 +67,8 @@ pub struct Made {
     pub state_only: u64,
     /// Texts that a `.scap` has no room for.
     pub shortened: u64,
+    /// Events of falco-replay's own.
+    pub own_events: u64,
 }
 
 /// The output of a conversion.
@@ -79,6 +81,8 @@ pub struct Output {
     /// The head that the next events begin with.
     head: Option<Head>,
     gather: Gather,
+    /// Events of ours that came before the file was begun.
+    own_events: Vec<OwnEvent>,
     made: Made,
 }
 
@@ -104,7 +108,7 @@ impl Output {
     /// An output without a file yet: that is made with the first event.
     pub fn new(settings: Settings) -> Output {
         let (gather, made) = (Gather::default(), Made::default());
-        Output { settings, about: None, part: None, number: 0, head: None, gather, made }
+        Output { settings, about: None, part: None, number: 0, head: None, gather, own_events: Vec::new(), made }
     }
 
     /// Its path, without the numbers of parts.
@@ -123,8 +127,8 @@ impl Output {
     }
 
     /// Takes over what an `.fcap` says of itself.
-    pub fn set_about(&mut self, about: &FileAbout) {
-        self.about.get_or_insert_with(|| about.clone());
+    pub fn set_about(&mut self, about: FileAbout) {
+        self.about.get_or_insert(about);
     }
 
     /// Whether an event of this time and size begins a new part.
@@ -195,6 +199,23 @@ impl Output {
         }
     }
 
+    /// Writes an event of falco-replay's own, where the form has a place for it.
+    pub fn own_event(&mut self, event: OwnEvent) -> anyhow::Result<()> {
+        self.flush()?;
+        match &mut self.part {
+            Some(Part { target: Some(Target::Fcap(writer)), unfinished, .. }) => {
+                self.made.own_events += 1;
+                writer.own_event(event).with_context(|| cannot_write(unfinished.becomes()))
+            }
+            // They come with the first events.
+            _ if self.settings.form == Form::Fcap => {
+                self.own_events.push(event);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Ends the file at hand; the next event begins another.
     pub fn end_part(&mut self, totals: &Totals) -> anyhow::Result<()> {
         self.flush()?;
@@ -230,7 +251,9 @@ impl Output {
             self.made.state_only += 1;
         }
         if let Some(part) = &mut self.part {
-            part.size += event_size(batch, row);
+            if self.settings.split.size.is_some() {
+                part.size += event_size(batch, row);
+            }
             if delivered {
                 part.first.get_or_insert(batch.ts[row]);
             }
@@ -268,6 +291,10 @@ impl Output {
             }
             Some(Target::Fcap(mut writer)) => {
                 writer.head(&head).with_context(fail)?;
+                for event in self.own_events.drain(..) {
+                    self.made.own_events += 1;
+                    writer.own_event(event).with_context(fail)?;
+                }
                 Some(Target::Fcap(writer))
             }
             None => None,
@@ -286,9 +313,7 @@ impl Output {
         let fail = || cannot_write(&path);
         let Settings { form, level, threads, .. } = self.settings;
         let target = match form {
-            Form::Scap(packing) => {
-                Target::Empty(Packed::new(file, packing, level, threads > 1).with_context(fail)?)
-            }
+            Form::Scap(packing) => Target::Empty(Packed::new(file, packing, level, threads > 1).with_context(fail)?),
             Form::Fcap => {
                 let about = self.about.clone().unwrap_or_else(|| imported(head));
                 let options = Options { level: level.unwrap_or(FCAP_LEVEL), threads: threads.saturating_sub(1) };

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use falco_replay_format::batch::EventBatch;
 use falco_replay_format::block::Block;
 use falco_replay_format::fcap::block::{Decoder, Select, StoredBlock};
-use falco_replay_format::fcap::{self, CaptureFile, Entry, FileAbout, Totals};
+use falco_replay_format::fcap::{self, CaptureFile, Entry, FileAbout, OwnEvent, Totals};
 use falco_replay_format::lists::Head;
 use falco_replay_format::scap::Item;
 
 use crate::capture::{Capture, CaptureError, capture_name, next_item};
 use crate::interrupt::Interrupt;
 use crate::run::plural;
+use crate::window::Window;
 
 /// Why an input could not be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,8 @@ pub enum Step {
     Events(EventBatch),
     /// Events in context, as stored.
     Block(Block),
+    /// Events of falco-replay's own.
+    Own(Vec<OwnEvent>),
     /// Nothing more.
     End,
 }
@@ -83,6 +86,8 @@ pub struct Stored {
     at: usize,
     decoder: Decoder,
     select: Select,
+    /// Contexts of events outside of this time are left unread.
+    window: Option<Window>,
     progress: Arc<AtomicU64>,
     /// Events of ours, which no other form has a place for.
     own_events: u64,
@@ -103,6 +108,7 @@ impl Source {
             at: 0,
             decoder: Decoder::default(),
             select: Select::everything(),
+            window: None,
             progress: Arc::default(),
             own_events: 0,
             events: 0,
@@ -122,6 +128,14 @@ impl Source {
     pub fn without_contexts(mut self) -> Source {
         if let Source::Fcap(stored) = &mut self {
             stored.select = Select::raw();
+        }
+        self
+    }
+
+    /// Leaves contexts unread of blocks that have no event within this time.
+    pub fn within(mut self, window: Option<Window>) -> Source {
+        if let Source::Fcap(stored) = &mut self {
+            stored.window = window;
         }
         self
     }
@@ -181,7 +195,7 @@ impl Source {
         }
     }
 
-    /// Events of ours that were passed by.
+    /// Events of ours that were read.
     pub fn own_events(&self) -> u64 {
         match self {
             Source::Scap(_) => 0,
@@ -212,11 +226,14 @@ impl Stored {
                 Entry::Block { about, .. } => {
                     self.events += u64::from(about.events);
                     self.bytes += about.raw_bytes;
+                    let raw = Select::raw();
+                    let outside = |window: Window| !window.touches_times(about.min_ts, about.max_ts);
+                    let select = if self.window.is_some_and(outside) { &raw } else { &self.select };
                     let read = self.file.block(entry).and_then(|payload| {
                         StoredBlock::new(payload, &mut self.decoder)?.select(
                             &mut self.decoder,
                             None,
-                            &self.select,
+                            select,
                             Block::default(),
                         )
                     });
@@ -225,7 +242,7 @@ impl Stored {
                 }
                 Entry::OwnEvents { count, .. } => {
                     self.own_events += u64::from(*count);
-                    continue;
+                    self.file.own_events(entry).map(Step::Own)
                 }
                 Entry::Other { .. } => continue,
             };

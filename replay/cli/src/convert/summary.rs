@@ -37,7 +37,9 @@ pub fn summary(inputs: &Inputs, totals: &Totals, made: &Made, unneeded: Unneeded
     );
     let name = match &made.files[..] {
         [only] => only.display().to_string(),
-        [first, .., last] => format!("{} … {} ({})", first.display(), last.display(), plural(made.files.len() as u64, "file")),
+        [first, .., last] => {
+            format!("{} … {} ({})", first.display(), last.display(), plural(made.files.len() as u64, "file"))
+        }
         [] => "nothing".to_owned(),
     };
     let all = made.events + made.state_only;
@@ -65,11 +67,14 @@ pub fn summary(inputs: &Inputs, totals: &Totals, made: &Made, unneeded: Unneeded
         (totals.unknown_events, "event", "of types newer than the schema"),
         (totals.unknown_blocks, "block", "of unknown kinds"),
         (totals.swallowed, "event", "damaged at the start, as Falco skips them"),
-        (inputs.own_events, "event", "of falco-replay's own, which Falco's schema has no place for"),
+        (inputs.own_events.saturating_sub(made.own_events), "event", "of falco-replay's own, which Falco's schema has no place for"),
         (made.shortened, "text", "cut to the length that a .scap has room for"),
     ];
     for (count, noun, what) in left_out.into_iter().filter(|(count, ..)| *count > 0) {
         let _ = writeln!(out, "left out: {} {what}", plural(count, noun));
+    }
+    if edit.redacted() > 0 {
+        let _ = writeln!(out, "redacted: {}", plural(edit.redacted(), "value"));
     }
     out
 }

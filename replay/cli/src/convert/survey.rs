@@ -76,11 +76,12 @@ impl Kept {
 /// # Errors
 /// When the user wants no more.
 pub fn survey(
-    mut source: Source,
+    source: Source,
     criteria: &Criteria,
     interrupt: &Interrupt,
     mut progress: impl FnMut(),
 ) -> Result<Vec<Kept>, SourceError> {
+    let mut source = source.within(criteria.window);
     let mut demand = Demand::default();
     needs::ask(&mut demand);
     if let Some(filter) = &criteria.filter {
@@ -102,6 +103,7 @@ pub fn survey(
                 continue;
             }
             Ok(Step::Events(batch)) => (batch, None),
+            Ok(Step::Own(_)) => continue,
             Ok(Step::Block(mut block)) => (std::mem::take(&mut block.batch), Some(block)),
             Err(error) if error.is_interrupt() => return Err(error),
             Ok(Step::End) | Err(_) => break,

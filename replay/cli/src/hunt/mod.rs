@@ -75,7 +75,7 @@ pub struct HuntArgs {
     /// Print only the latest event; with --first both
     #[arg(long, conflicts_with = "files_only")]
     last: bool,
-    /// With --count, --first or --last: for each capture that has any, instead of over all
+    /// With --count, --first or --last: for each capture that has any, not over all
     #[arg(long)]
     by_capture: bool,
     /// Print only the names of captures that have such an event

@@ -15,7 +15,7 @@ use crate::output::OutputFormat;
 use crate::progress::Progress;
 use crate::replay::evaluation::{Found, Outcome};
 use crate::replay::{End, Flow, JITTER, Merge, Opened, Skipping};
-use crate::run::{Totals, plural};
+use crate::run::{Totals, grouped, plural};
 use crate::sink::{Sink, Stop};
 use crate::stderr;
 
@@ -153,7 +153,8 @@ impl Hunt {
         let captures = plural(self.captures(), "capture");
         let _ = match self.wanted {
             Wanted::Captures => writeln!(out, "found in {captures}"),
-            _ => writeln!(out, "{} in {captures}", plural(self.matches, "match").replace("matchs", "matches")),
+            _ if self.matches == 1 => writeln!(out, "1 match in {captures}"),
+            _ => writeln!(out, "{} matches in {captures}", grouped(self.matches)),
         };
         if let Some(Skipping { blocks_read, blocks_skipped, bytes_read, bytes_skipped }) = self.skipping {
             let _ = writeln!(

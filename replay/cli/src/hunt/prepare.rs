@@ -15,7 +15,7 @@ use falco_replay_rules::{CompiledCondition, compile_condition, compile_template}
 use super::ioc::mark::{IndicatorMark, templates};
 use super::ioc::{Indicators, condition};
 use super::{HuntArgs, Wanted};
-use crate::capture::can_be_read_again;
+use crate::capture::{can_be_read_again, is_stored};
 use crate::output::OutputFormat;
 use crate::rendering::Semantics;
 use crate::replay::evaluation::{Evaluation, Joining, Keep, Search, Writing};
@@ -24,7 +24,7 @@ use crate::sources;
 use crate::stderr;
 
 /// What a line looks like where no format is given.
-const DEFAULT_TEXT: &str = "%evt.datetime %container.name %user.name %proc.pname > %proc.name (%proc.pid) %evt.type \
+const DEFAULT_TEXT: &str = "%evt.datetime %container.id/%container.name %user.name %proc.pname > %proc.name (%proc.pid) %evt.type \
                             res=%evt.res fd=%fd.name path=%fs.path.name cmd=%proc.cmdline";
 
 /// What JSON holds where no format is given.
@@ -100,7 +100,8 @@ pub fn prepare(args: &HuntArgs) -> anyhow::Result<Prepared> {
             Wanted::Count | Wanted::Captures => Keep::Nothing,
         },
         joining,
-        pruners: if args.replay.no_index {
+        // With many indicators they take as much memory as the engine.
+        pruners: if args.replay.no_index || !captures.iter().any(|path| is_stored(path)) {
             Vec::new()
         } else {
             vec![Pruner::new(&program, &catalogue, rendering.documented)]

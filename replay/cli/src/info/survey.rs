@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::path::Path;
 
 use falco_replay_format::block::Block;
-use falco_replay_format::lists::Machine;
-use falco_replay_format::scap::{Compression, Stats};
+use falco_replay_format::fcap::block::{Decoder, Select, StoredBlock};
+use falco_replay_format::fcap::{CaptureFile, Entry, FileAbout, Totals};
+use falco_replay_format::lists::{Head, Machine};
+use falco_replay_format::scap::Compression;
 use falco_replay_format::schema::{EVENT_TYPES, EVENTS, ev};
 use falco_replay_state::Refused;
 
 use crate::capture::{Blocks, CaptureError, capture_name};
+use crate::interrupt::Interrupt;
 use crate::run::plural;
 
 /// What a capture is and what is in it.
@@ -18,8 +22,12 @@ pub struct Survey {
     pub name: String,
     /// Its size as it lies on the disk.
     pub size: Option<u64>,
+    /// `scap` or `fcap`.
+    pub format: &'static str,
     /// How it is compressed.
     pub compression: &'static str,
+    /// What wrote it, and the kernel of the host, where the capture says so.
+    pub about: Option<FileAbout>,
     /// Host name; empty where the capture has none.
     pub hostname: String,
     /// The machine that it names.
@@ -47,7 +55,10 @@ pub struct Survey {
     pub users: u64,
     /// Groups of the host.
     pub groups: u64,
-    source: Blocks,
+    /// What is known of reading it, or of reading what it was made of.
+    pub totals: Totals,
+    /// Blocks of a capture in our own format, and bytes of their parameters.
+    pub stored_blocks: u64,
     /// Why it was not read to its end.
     pub error: Option<CaptureError>,
 }
@@ -60,32 +71,13 @@ pub fn survey(source: Blocks) -> Survey {
         Compression::Zstd => "zstd",
         Compression::Lz4 => "lz4",
     };
-    let mut survey = Survey {
-        name: capture_name(&source.capture().path),
-        size: source.capture().size,
-        compression,
-        hostname: String::new(),
-        machine: None,
-        times: None,
-        events: 0,
-        delivered: 0,
-        drops: 0,
-        types: vec![0; EVENT_TYPES],
-        processes_at_start: 0,
-        threads_at_start: 0,
-        processes: HashSet::new(),
-        containers: BTreeMap::new(),
-        interfaces: Vec::new(),
-        users: 0,
-        groups: 0,
-        source: source.keep_head(),
-        error: None,
-    };
+    let mut survey = Survey { compression, ..Survey::new(&source.capture().path, "scap", source.capture().size) };
+    let mut source = source.keep_head();
     loop {
-        match survey.source.next() {
+        match source.next() {
             Ok(Some(block)) => {
                 survey.add(&block);
-                survey.source.recycle(block);
+                source.recycle(block);
             }
             Ok(None) => break,
             Err(error) => {
@@ -94,11 +86,97 @@ pub fn survey(source: Blocks) -> Survey {
             }
         }
     }
-    survey.add_head();
+    if let Some(head) = source.head() {
+        survey.add_head(head);
+    }
+    let Refused { threads, fds } = source.refused();
+    survey.totals = Totals { refused_threads: threads, refused_fds: fds, ..Totals::from(source.stats()) };
     survey
 }
 
+/// Reads a capture in our own format, as far as it is sound.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn survey_stored(path: &Path, interrupt: &Interrupt) -> Result<Survey, CaptureError> {
+    let fail = |error| CaptureError::Stored { path: path.to_owned(), error, damaged: 0 };
+    let file = CaptureFile::open(path).map_err(fail)?;
+    let mut survey = Survey::new(path, "fcap", Some(file.size()));
+    survey.about = Some(file.about().clone());
+    survey.totals = file.totals().clone();
+    let mut decoder = Decoder::default();
+    let select = Select { times: true, contexts: true, ..Select::nothing() };
+    let mut damage = None;
+    let mut headed = false;
+    for entry in file.entries() {
+        if interrupt.asked() {
+            survey.error = Some(CaptureError::Interrupted { path: path.to_owned() });
+            return Ok(survey);
+        }
+        match entry {
+            Entry::Snapshot { .. } if !headed => match file.snapshot(entry) {
+                Ok(head) => {
+                    survey.add_head(&head);
+                    headed = true;
+                }
+                Err(error) => damage = damage.or(Some((error, 1))),
+            },
+            Entry::Block { .. } => {
+                let read = |decoder: &mut Decoder| {
+                    StoredBlock::new(file.block(entry)?, decoder)?.select(decoder, None, &select, Block::default())
+                };
+                match read(&mut decoder) {
+                    Ok(block) => {
+                        survey.add(&block);
+                        survey.stored_blocks += 1;
+                    }
+                    Err(error) => {
+                        let count = damage.as_ref().map_or(0, |(_, count)| *count);
+                        damage = Some((damage.map_or(error, |(first, _)| first), count + 1));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let path = path.to_owned();
+    survey.error = match damage {
+        Some((error, damaged)) => Some(CaptureError::Stored { path, error, damaged }),
+        None if !file.was_closed() => Some(CaptureError::Unclosed { path, damaged: file.damage().len() as u64 }),
+        None if !file.totals().complete => Some(CaptureError::Incomplete { path }),
+        None => None,
+    };
+    Ok(survey)
+}
+
 impl Survey {
+    fn new(path: &Path, format: &'static str, size: Option<u64>) -> Survey {
+        Survey {
+            name: capture_name(path),
+            size,
+            format,
+            compression: "",
+            about: None,
+            hostname: String::new(),
+            machine: None,
+            times: None,
+            events: 0,
+            delivered: 0,
+            drops: 0,
+            types: vec![0; EVENT_TYPES],
+            processes_at_start: 0,
+            threads_at_start: 0,
+            processes: HashSet::new(),
+            containers: BTreeMap::new(),
+            interfaces: Vec::new(),
+            users: 0,
+            groups: 0,
+            totals: Totals::default(),
+            stored_blocks: 0,
+            error: None,
+        }
+    }
+
     fn add(&mut self, block: &Block) {
         for row in 0..block.len() {
             self.events += 1;
@@ -129,8 +207,7 @@ impl Survey {
         }
     }
 
-    fn add_head(&mut self) {
-        let Some(head) = self.source.head() else { return };
+    fn add_head(&mut self, head: &Head) {
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         self.threads_at_start = head.threads.len() as u64;
         self.processes_at_start = head.threads.iter().filter(|thread| thread.tid == thread.pid).count() as u64;
@@ -139,16 +216,6 @@ impl Survey {
         self.interfaces = head.interfaces.iter().map(|found| (text(&found.name), found.addr)).collect();
         self.hostname = head.machine.as_ref().map(|machine| text(&machine.hostname)).unwrap_or_default();
         self.machine = head.machine.clone();
-    }
-
-    /// What reading counted.
-    pub fn stats(&self) -> &Stats {
-        self.source.stats()
-    }
-
-    /// What did not fit into the tables of the state.
-    pub fn refused(&self) -> Refused {
-        self.source.refused()
     }
 
     /// Delivered events by name, most first.
@@ -165,23 +232,23 @@ impl Survey {
     /// Blocks by what they are.
     pub fn blocks(&self) -> BTreeMap<String, u64> {
         let mut blocks: BTreeMap<String, u64> = BTreeMap::new();
-        for (&kind, count) in &self.stats().blocks {
-            *blocks.entry(block_name(kind)).or_default() += count;
+        for (kind, count) in &self.totals.blocks {
+            *blocks.entry(block_name(*kind)).or_default() += count;
         }
         blocks
     }
 
     /// What is missing, in words.
     pub fn losses(&self) -> Vec<String> {
-        let stats = self.stats();
+        let stats = &self.totals;
         let all = [
             (self.drops, "drop event"),
             (stats.unknown_blocks, "unknown block"),
             (stats.unknown_events, "event of an unknown type"),
             (stats.swallowed, "damaged event"),
             (stats.evictions, "forgotten enter event"),
-            (self.refused().threads, "thread beyond the table limit"),
-            (self.refused().fds, "descriptor beyond the table limit"),
+            (stats.refused_threads, "thread beyond the table limit"),
+            (stats.refused_fds, "descriptor beyond the table limit"),
         ];
         let mut losses: Vec<_> =
             all.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| named(count, what)).collect();

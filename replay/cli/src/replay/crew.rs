@@ -119,6 +119,7 @@ impl Crew {
     /// are the places one after the other; else any that is on its way.
     pub fn next(&self) -> Result<Option<(usize, News)>, Stop> {
         let mut desk = self.shared.lock();
+        let mut idle = false;
         loop {
             if desk.died {
                 return Err(defect());
@@ -137,22 +138,26 @@ impl Crew {
                         drop(desk);
                         self.shared.run(job)
                     }
-                    None => return Err(defect()),
+                    // No work: then there are news, for an interrupt may have ended a capture.
+                    None if idle => return Err(defect()),
+                    None => {
+                        idle = true;
+                        desk
+                    }
                 },
                 _ => self.shared.wait_a_moment(desk),
             };
         }
     }
 
-    /// Nobody wants more of the capture at this place.
-    pub fn give_up(&self, place: usize) {
+    /// Nobody wants more of the capture at this place. Gives how it ended so.
+    pub fn give_up(&self, place: usize) -> End {
         let mut desk = self.shared.lock();
-        if let Some(lane) = desk.lanes.get_mut(&place) {
-            lane.give_up();
-        }
+        let end = desk.lanes.get_mut(&place).map(Lane::give_up).unwrap_or_default();
         desk.clear_away(place);
         drop(desk);
         self.shared.changed.notify_all();
+        end
     }
 }
 
@@ -221,6 +226,9 @@ impl Desk {
     /// The next piece of work.
     fn pick(&mut self, interrupt: &Interrupt) -> Option<Job> {
         let Desk { lanes, spares, .. } = self;
+        if interrupt.asked() {
+            lanes.values_mut().for_each(Lane::interrupt);
+        }
         let job =
             |place: &usize, lane: &Lane, task| Some(Job { place: *place, subject: Arc::clone(&lane.subject), task });
         for (place, lane) in lanes.iter_mut() {

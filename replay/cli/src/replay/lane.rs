@@ -330,6 +330,19 @@ impl Lane {
                 }
             }
         }
+        self.settle();
+    }
+
+    /// The user wants no more: no further block of a capture in our own format is given out. Others ask for themselves.
+    pub fn interrupt(&mut self) {
+        if let Some(stored) = &mut self.stored {
+            stored.interrupt();
+            self.settle();
+        }
+    }
+
+    /// Takes note of the end where nothing is left to do.
+    fn settle(&mut self) {
         if let Some(stored) = self.stored.as_mut().filter(|stored| self.busy == 0 && stored.is_over())
             && self.end.is_none()
         {
@@ -390,12 +403,15 @@ impl Lane {
         self.given_up
     }
 
-    /// Nobody wants more of it.
-    pub fn give_up(&mut self) {
+    /// Nobody wants more of it. Gives how it ended so; how far it was read by then depends on the threads, so nothing is said
+    /// of that.
+    pub fn give_up(&mut self) -> End {
         self.given_up = true;
         self.outcomes = BTreeMap::new();
         self.blocks = VecDeque::new();
         self.steps = VecDeque::new();
         self.held = 0;
+        let skipping = self.stored.as_ref().map(|stored| stored.skipping());
+        End { opened: true, skipping, ..End::default() }
     }
 }

@@ -87,11 +87,7 @@ fn capture_by_capture(job: Job, interrupt: &Interrupt, merge: &mut dyn Merge) ->
         match (flow, end) {
             (Flow::On, None) => {}
             (_, Some(end)) => merge.end(capture, end),
-            // How far the rest was read by now depends on the threads, so nothing is said of it.
-            (_, None) => {
-                crew.give_up(capture);
-                merge.end(capture, End { opened: true, ..End::default() });
-            }
+            (_, None) => merge.end(capture, crew.give_up(capture)),
         }
         if flow == Flow::Enough {
             break;
@@ -164,13 +160,14 @@ fn by_time(mut job: Job, interrupt: &Interrupt, merge: &mut dyn Merge) -> Result
     }
     if flow != Flow::Enough {
         // After an interrupt some were never begun: nothing waits for them any more.
-        for capture in files {
+        for &capture in &files {
             order.end(capture)?;
         }
         write_due(&mut order, merge)?;
     }
     for (capture, end) in ends {
-        merge.end(capture, end.unwrap_or_else(|| End { opened: true, ..End::default() }));
+        let place = files.iter().position(|&file| file == capture).unwrap_or_default();
+        merge.end(capture, end.unwrap_or_else(|| crew.give_up(place)));
     }
     Ok(())
 }

@@ -6,8 +6,6 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::Context as _;
-
 use crate::sink::Stop;
 
 /// A match that waits.
@@ -92,7 +90,7 @@ fn failed(error: io::Error, what: &str) -> Stop {
         "{what} a temporary file in {}: --order time keeps there what waits for its turn; TMPDIR names another folder",
         folder.display()
     );
-    Stop::Failed(Err::<(), _>(error).context(context).err().unwrap_or_else(|| anyhow::anyhow!("unknown")))
+    Stop::Failed(anyhow::Error::new(error).context(context))
 }
 
 enum Part {

@@ -27,6 +27,7 @@ pub struct Stored {
     path: PathBuf,
     /// Entries that were given out.
     given: usize,
+    interrupted: bool,
     read: Arc<AtomicU64>,
     skipping: Skipping,
     /// What is wrong with the first damaged block, and how many are.
@@ -59,6 +60,7 @@ impl Stored {
             file: Arc::new(file),
             path: path.to_owned(),
             given: 0,
+            interrupted: false,
             read: Arc::default(),
             skipping: Skipping::default(),
             damage: None,
@@ -72,7 +74,7 @@ impl Stored {
 
     /// The next block, where not too many wait. `waiting`: blocks given out whose outcomes were not taken.
     pub fn next(&mut self, waiting: u64) -> Option<Task> {
-        if waiting >= AHEAD {
+        if waiting >= AHEAD || self.interrupted {
             return None;
         }
         while let Some(entry) = self.file.entries().get(self.given) {
@@ -84,9 +86,16 @@ impl Stored {
         None
     }
 
-    /// Whether every block was given out.
+    /// No further block is given out.
+    pub fn interrupt(&mut self) {
+        if !self.is_over() {
+            self.interrupted = true;
+        }
+    }
+
+    /// Whether every block was given out that is wanted.
     pub fn is_over(&self) -> bool {
-        self.file.entries()[self.given..].iter().all(|entry| !matches!(entry, Entry::Block { .. }))
+        self.interrupted || self.file.entries()[self.given..].iter().all(|entry| !matches!(entry, Entry::Block { .. }))
     }
 
     /// Takes note of what a block gave.
@@ -127,6 +136,9 @@ impl Stored {
     /// What is wrong with it.
     pub fn error(&mut self) -> Option<CaptureError> {
         let path = self.path.clone();
+        if self.interrupted {
+            return Some(CaptureError::Interrupted { path });
+        }
         if let Some((error, damaged)) = self.damage.take() {
             return Some(CaptureError::Stored { path, error, damaged });
         }

@@ -31,7 +31,7 @@ fn events_that_match_a_condition() {
     assert_eq!(
         ran.lines(),
         [
-            "2026-05-01 12:00:00.000000000 host root <NA> > cat (100) openat res=SUCCESS fd=/etc/shadow path=/etc/shadow cmd=cat"
+            "2026-05-01 12:00:00.000000000 host/host root <NA> > cat (100) openat res=SUCCESS fd=/etc/shadow path=/etc/shadow cmd=cat"
         ]
     );
     assert_eq!((ran.code, ran.err.as_str()), (1, ""));
@@ -350,4 +350,41 @@ fn control_characters_do_not_reach_the_terminal() {
     let folder = Folder::new().file("a.scap", scene(&[(0, CAT, Act::Open("/tmp/\u{1b}[2J\nx"))]));
     let ran = hunt(&folder, &["-p", "%fd.name", "evt.type = openat", "a.scap"]);
     assert_eq!(ran.lines(), ["/tmp/\\u001b[2J\\nx"]);
+}
+
+#[test]
+fn our_own_format_gives_the_same_and_reads_less() {
+    let folder =
+        several().file("b.scap", incident()).file("ioc", "/etc/shadow\nevil.so\nevil.example.com\n10.0.0.0/8\n");
+    for name in ["day/node-a/1", "day/node-b/1", "day/z", "b"] {
+        let (from, to) = (format!("{name}.scap"), format!("own/{name}.fcap"));
+        std::fs::create_dir_all(folder.path(&to).parent().unwrap()).unwrap();
+        assert_eq!(folder.run(&["convert", "-q", &from, "-o", &to]).code, 0);
+    }
+    let own = ["own/day/node-a/1.fcap", "own/day/node-b/1.fcap", "own/day/z.fcap", "own/b.fcap"];
+    let scap = ["day/node-a/1.scap", "day/node-b/1.scap", "day/z.scap", "b.scap"];
+    for args in [
+        &["fd.name = /etc/shadow"][..],
+        &["--output", "json", "container.name = web"],
+        &["--as-seen", "container.name = web"],
+        &["--ioc", "ioc"],
+        &["--ioc", "ioc", "--order", "time"],
+        &["--count", "fd.name startswith /tmp"],
+        &["--first", "--last", "--by-capture", "evt.type = openat"],
+        &["--from", "2026-05-01T12:00:00.002Z", "not proc.name = cat"],
+    ] {
+        let of_scap = hunt(&folder, &[args, &scap].concat());
+        assert!(!of_scap.out.is_empty() && of_scap.err.is_empty(), "{args:?}: {}", of_scap.err);
+        for more in [&[][..], &["--no-index"], &["--threads", "3"]] {
+            let ran = hunt(&folder, &[more, args, &own].concat());
+            assert_eq!((&ran.out, ran.code), (&of_scap.out, 1), "{args:?} {more:?}: {}", ran.err);
+        }
+    }
+    let ran = folder.run(&[&["hunt", "proc.exepath = /usr/bin/nobody"][..], &own].concat());
+    assert!(ran.err.contains("0 blocks read (0 bytes), 4 blocks skipped by their index ("), "{}", ran.err);
+    let ran = folder.run(&[&["hunt", "--no-index", "proc.exepath = /usr/bin/nobody"][..], &own].concat());
+    assert!(ran.err.contains("4 blocks read (") && ran.err.contains(", 0 blocks skipped"), "{}", ran.err);
+    // The rest of a capture need not be read.
+    let ran = folder.run(&["hunt", "-l", "proc.name = cat", own[0], "b.scap"]);
+    assert!(ran.err.contains("1 block read (") && ran.err.contains("1 capture without an index"), "{}", ran.err);
 }

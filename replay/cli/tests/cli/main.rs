@@ -10,11 +10,15 @@ mod program;
 mod scenes;
 
 mod config;
+mod convert;
+mod cut;
 mod failures;
 mod hunt;
 mod info;
 mod manual;
+mod merge;
 mod print;
+mod redact;
 mod run;
 mod selection;
 mod verify;

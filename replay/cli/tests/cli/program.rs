@@ -1,5 +1,6 @@
 //! Runs the program in a folder of its own.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ pub const RULES: &str = "
   priority: NOTICE
   tags: [files]
 ";
+
+/// The program that is tested.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_falco-replay");
 
 /// A folder that goes away with the test.
 pub struct Folder {
@@ -57,7 +61,12 @@ impl Folder {
 
     /// The program with these arguments, in the folder.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_falco-replay"));
+        self.command_of(PROGRAM, args)
+    }
+
+    /// Another program, such as one that starts it.
+    pub fn command_of(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(&self.path).env("TZ", "UTC").env_remove("NO_COLOR").stdin(Stdio::null());
         command
     }

@@ -24,7 +24,7 @@ fn damaged(damage: impl FnOnce(&mut Vec<u8>)) -> Folder {
 }
 
 /// Flips a bit in the middle of the block.
-fn in_the_block(bytes: &mut Vec<u8>) {
+fn in_the_block(bytes: &mut [u8]) {
     let index = bytes.len() - 120;
     let at = u64::from_le_bytes(bytes[index + 48..index + 56].try_into().unwrap());
     bytes[at as usize - 20] ^= 1;
@@ -42,7 +42,7 @@ fn a_sound_capture() {
 
 #[test]
 fn damage_is_named_with_its_place_and_what_it_costs() {
-    let folder = damaged(in_the_block);
+    let folder = damaged(|bytes| in_the_block(bytes));
     let ran = folder.run(&["verify", "a.fcap", "b.fcap"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
     let lines = ran.lines();
@@ -168,7 +168,7 @@ fn a_repair_of_a_sound_capture_is_the_capture() {
 
 #[test]
 fn a_repair_says_what_it_lost() {
-    let folder = damaged(in_the_block);
+    let folder = damaged(|bytes| in_the_block(bytes));
     let ran = folder.run(&["verify", "--repair", "c.fcap", "b.fcap"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.out.contains("lost: 1 block, 3 events (numbers 1 to 3)"), "{}", ran.out);

@@ -256,14 +256,7 @@ impl Engine {
 
     /// Looks at the candidates that a process version was not held against yet.
     #[cold]
-    fn work_out_process<S: Source>(
-        &self,
-        worker: &mut Worker,
-        source: &mut S,
-        row: usize,
-        plan: &Plan,
-        offset: usize,
-    ) {
+    fn work_out_process<S: Source>(&self, worker: &mut Worker, source: &mut S, row: usize, plan: &Plan, offset: usize) {
         let memory = &mut worker.processes;
         let process = source.process(source.process_row(row));
         let context = process.as_ref().map(|process| Context::Process(process));
@@ -402,7 +395,9 @@ impl Engine {
 fn output_fields(program: &Program, catalogue: &Catalogue) -> Vec<Vec<Extractor>> {
     let fields = |rule: &Rule| {
         let templates = std::iter::once(&rule.output).chain(rule.extra_fields.iter().map(|(_, template)| template));
-        templates.flat_map(|template| Printer::new(template, catalogue).extractors().cloned().collect::<Vec<_>>()).collect()
+        templates
+            .flat_map(|template| Printer::new(template, catalogue).extractors().cloned().collect::<Vec<_>>())
+            .collect()
     };
     program.rules.iter().map(fields).collect()
 }

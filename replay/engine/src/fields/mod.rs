@@ -172,9 +172,11 @@ impl Extractor {
             (Field::EvtArg | Field::EvtRawarg, Arg::Name(name)) => {
                 let bits = named(&|other| other == name);
                 // A relative path starts from another parameter, and a variant is told by others.
-                let alone = info.params.iter().filter(|param| param.name == name).all(|param| {
-                    !matches!(param.ty, ParamType::Fspath | ParamType::Fsrelpath | ParamType::Dyn)
-                });
+                let alone = info
+                    .params
+                    .iter()
+                    .filter(|param| param.name == name)
+                    .all(|param| !matches!(param.ty, ParamType::Fspath | ParamType::Fsrelpath | ParamType::Dyn));
                 (if alone { bits } else { u32::MAX }, 0)
             }
             (Field::EvtIsOpenRead | Field::EvtIsOpenWrite | Field::EvtIsOpenExec | Field::EvtIsOpenCreate, _) => {
@@ -215,7 +217,10 @@ impl Extractor {
     pub(crate) fn is_time(&self) -> bool {
         self.field.is_some_and(|field| {
             !matches!(domain(field), Domain::Type | Domain::Process | Domain::Fd)
-                && !matches!(field, Field::EvtArg | Field::EvtRawarg | Field::EvtRes | Field::EvtRawres | Field::EvtFailed)
+                && !matches!(
+                    field,
+                    Field::EvtArg | Field::EvtRawarg | Field::EvtRes | Field::EvtRawres | Field::EvtFailed
+                )
                 && !(Field::FdNum..=Field::FdIsLowerLayer).contains(&field)
         })
     }
@@ -225,9 +230,7 @@ impl Extractor {
         let Some(field) = self.field else { return (0, None) };
         let between = |first: Field, last: Field| (first..=last).contains(&field);
         let bits = match field {
-            Field::EvtArg | Field::EvtArgs | Field::EvtInfo | Field::EvtBuffer => {
-                want::PARAMS | want::POLL
-            }
+            Field::EvtArg | Field::EvtArgs | Field::EvtInfo | Field::EvtBuffer => want::PARAMS | want::POLL,
             Field::EvtAbspath
             | Field::FdName
             | Field::FdDirectory

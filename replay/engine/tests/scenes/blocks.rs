@@ -11,7 +11,7 @@ use falco_replay_format::lists::{Interface, Text};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{ADDRESSES, EXE_PATHS, NAMES, PROGRAMS, Step, any_event, batch, step};
+use super::{ADDRESSES, EXE_PATHS, NAMES, PROGRAMS, Step, any_event, batch, name, step};
 
 #[derive(Debug, Clone)]
 struct MadeProcess {
@@ -27,6 +27,8 @@ struct MadeProcess {
     user: usize,
     container_id: usize,
     container: usize,
+    /// Whether the block's table holds it; others are there for their relations alone.
+    listed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -75,8 +77,9 @@ const KINDS: [RefKind; 8] = [
 fn process() -> impl Strategy<Value = MadeProcess> {
     let names = (0..PROGRAMS.len(), 0..PROGRAMS.len(), 0..EXE_PATHS.len());
     let users = (select(vec![0u32, 1000, 7]), select(vec![u32::MAX, 0, 1000]), 0usize..6);
-    (0usize..4, 0usize..4, names, users, 0..CONTAINER_IDS.len(), 0usize..6).prop_map(
-        |(main, parent, (comm, exe, path), (uid, loginuid, user), container_id, container)| MadeProcess {
+    let containers = (0..CONTAINER_IDS.len(), 0usize..6);
+    (0usize..4, 0usize..4, names, users, containers, any::<bool>()).prop_map(
+        |(main, parent, (comm, exe, path), (uid, loginuid, user), (container_id, container), listed)| MadeProcess {
             main,
             parent,
             comm,
@@ -87,29 +90,34 @@ fn process() -> impl Strategy<Value = MadeProcess> {
             user,
             container_id,
             container,
+            listed,
         },
     )
 }
 
 fn fd() -> impl Strategy<Value = MadeFd> {
     let kind = prop_oneof![2 => 0u8..22, 1 => 1u8..3, 2 => 3u8..7];
-    (kind, 0..NAMES.len(), 0usize..5, 0..ADDRESSES.len(), 0..ADDRESSES.len(), 50u16..56, 0u8..3)
+    (kind, name(), 0usize..5, 0..ADDRESSES.len(), 0..ADDRESSES.len(), 50u16..56, 0u8..3)
         .prop_map(|(kind, name, ends, from, to, port, role)| MadeFd { kind, name, ends, from, to, port, role })
 }
 
 fn row() -> impl Strategy<Value = MadeRow> {
     let refs = prop::collection::vec((0..KINDS.len(), 0u16..4, 0u64..6), 0..4);
-    (prop_oneof![step(), any_event()], 0usize..7, 0usize..9, select(vec![1u8, 1, 1, 3, 0]), refs)
+    (prop_oneof![step(), any_event()], 0usize..5, 0usize..9, select(vec![1u8, 1, 1, 3, 0]), refs)
         .prop_map(|(step, process, fd, marks, refs)| MadeRow { step, process, fd, marks, refs })
 }
 
 /// A block at random.
 pub fn block() -> impl Strategy<Value = MadeBlock> {
-    let processes = prop::collection::vec(process(), 0..6);
+    let processes = prop::collection::vec(process(), 0..9);
     let fds = prop::collection::vec(fd(), 0..7);
     let rows = prop::collection::vec(row(), 1..16);
-    (processes, fds, rows, any::<bool>())
-        .prop_map(|(processes, fds, rows, world)| MadeBlock { processes, fds, rows, world })
+    (processes, fds, rows, any::<bool>()).prop_map(|(processes, fds, rows, world)| MadeBlock {
+        processes,
+        fds,
+        rows,
+        world,
+    })
 }
 
 fn text(value: &str) -> Text {
@@ -204,10 +212,9 @@ impl MadeFd {
         let ends = match self.ends {
             0 => Ends::None,
             1 => Ends::Unix { source: 1, dest: 2 },
-            _ => Ends::Inet {
-                source: (ADDRESSES[self.from], 40000 + self.port),
-                dest: (ADDRESSES[self.to], self.port),
-            },
+            _ => {
+                Ends::Inet { source: (ADDRESSES[self.from], 40000 + self.port), dest: (ADDRESSES[self.to], self.port) }
+            }
         };
         Fd {
             id: at as u64 + 1,
@@ -230,6 +237,9 @@ impl MadeBlock {
         for (at, made) in self.processes.iter().enumerate() {
             processes.push(Arc::new(made.make(at, &processes, &containers)));
         }
+        let listed = |(_, made): &(_, &MadeProcess)| made.listed;
+        let listed: Vec<Arc<Process>> =
+            processes.into_iter().zip(&self.processes).filter(listed).map(|(process, _)| process).collect();
         let steps: Vec<Step> = self.rows.iter().map(|row| row.step.clone()).collect();
         let place = |at: usize, length: usize| if at < length { at as u32 } else { NONE };
         let mut block = Block {
@@ -240,14 +250,14 @@ impl MadeBlock {
             ..Block::default()
         };
         for (at, row) in self.rows.iter().enumerate() {
-            block.process.push(place(row.process, processes.len()));
+            block.process.push(place(row.process, listed.len()));
             block.fd.push(place(row.fd, self.fds.len()));
             block.fd_num.push(row.fd as i64 - 1);
             block.marks.push(row.marks);
             let refs = row.refs.iter().map(|&(kind, key, value)| Ref { row: at as u32, kind: KINDS[kind], key, value });
             block.refs.extend(refs);
         }
-        block.processes = processes;
+        block.processes = listed;
         let interface =
             |ip: IpAddr| Interface { name: text("eth0"), addr: ip, mask: ip, broadcast: ip, linkspeed: None };
         let world = World { interfaces: vec![interface(ADDRESSES[5]), interface(ADDRESSES[9])], ..World::default() };

@@ -230,6 +230,10 @@ const PATHS: [&str; 44] = [
     "/home/u/.ssh/",
 ];
 
+/// Those that scenes often hold, and parts of them.
+const COMMON_PATHS: [&str; 8] =
+    ["/etc/shadow", "/etc/passwd", "/etc", "/", "<UNKNOWN>tmp/x", "/root/.ssh/id_rsa", "shadow", "/root/.ssh"];
+
 const GLOBS: [&str; 12] = [
     "/etc/*",
     "*/shadow",
@@ -272,7 +276,8 @@ fn value(kind: usize) -> BoxedStrategy<String> {
         ]
         .boxed(),
         1 => prop_oneof![
-            6 => select(&PATHS[..]).prop_map(str::to_owned),
+            4 => select(&PATHS[..]).prop_map(str::to_owned),
+            4 => select(&COMMON_PATHS[..]).prop_map(str::to_owned),
             1 => (0u32..800).prop_map(crowd_name),
             1 => (0u32..800).prop_map(|at| format!("file{at}.txt")),
             1 => (0usize..30, 0u32..800).prop_map(|(length, at)| {
@@ -304,8 +309,23 @@ fn text_check() -> impl Strategy<Value = String> {
             _ => field.to_owned(),
         };
         let operators = vec![
-            "=", "=", "=", "!=", "<", "<=", ">", ">=", "contains", "contains", "icontains", "startswith", "startswith",
-            "endswith", "endswith", "glob", "iglob",
+            "=",
+            "=",
+            "=",
+            "!=",
+            "<",
+            "<=",
+            ">",
+            ">=",
+            "contains",
+            "contains",
+            "icontains",
+            "startswith",
+            "startswith",
+            "endswith",
+            "endswith",
+            "glob",
+            "iglob",
         ];
         prop_oneof![
             6 => (select(operators.clone()), value(kind))
@@ -338,8 +358,19 @@ fn number_check() -> impl Strategy<Value = String> {
         .boxed()
     };
     let networks = vec![
-        "10.0.0.0/8", "10.0.0.0/24", "10.0.0.5/32", "0.0.0.0/0", "11.0.0.0/12", "11.1.0.0/16", "11.2.3.0/27",
-        "192.168.0.0/16", "2001:db8::/32", "2001:db8:1::/48", "fe80::/10", "::/0", "2001:db9::/32",
+        "10.0.0.0/8",
+        "10.0.0.0/24",
+        "10.0.0.5/32",
+        "0.0.0.0/0",
+        "11.0.0.0/12",
+        "11.1.0.0/16",
+        "11.2.3.0/27",
+        "192.168.0.0/16",
+        "2001:db8::/32",
+        "2001:db8:1::/48",
+        "fe80::/10",
+        "::/0",
+        "2001:db9::/32",
     ];
     let network = move || select(networks.clone()).prop_map(str::to_owned).boxed();
     let number = || {
