@@ -154,16 +154,12 @@ fn not_verified(path: &Path, error: &Error) -> String {
 fn as_text(path: &Path, verified: &Verified, repaired_to: Option<&Path>) -> String {
     let report = &verified.report;
     let path = path.display();
-    let contents = format!(
-        "{}, {}, {}",
-        plural(report.size, "byte"),
-        plural(report.blocks, "block"),
-        plural(report.events, "event")
-    );
+    let size = plural(report.size, "byte");
+    let contents = format!("{}, {}", plural(report.blocks, "block"), plural(report.events, "event"));
     let mut out = match (report.is_sound(), report.closed) {
-        (true, _) => format!("{path}: sound ({contents}; SHA-256 of the chain {})\n", hex(&report.chain)),
-        (false, true) => format!("{path}: DAMAGED; whole are {contents}\n"),
-        (false, false) => format!("{path}: NOT CLOSED; whole are {contents}\n"),
+        (true, _) => format!("{path}: sound ({size}, {contents}; SHA-256 of the chain {})\n", hex(&report.chain)),
+        (false, true) => format!("{path}: DAMAGED ({size}); whole are {contents}\n"),
+        (false, false) => format!("{path}: NOT CLOSED ({size}); whole are {contents}\n"),
     };
     if !report.closed {
         out += "  it has no index and no trailer at its end: nobody can tell whether anything came after\n";

@@ -151,7 +151,7 @@ impl Conversion {
             bail!("interrupted; nothing was written under the name of the output");
         }
         self.complete = false;
-        self.writing.totals_mut().damage.get_or_insert_with(|| error.to_string());
+        self.writing.totals_mut().damage.get_or_insert_with(|| error.problem());
         stderr::say(error);
         Ok(())
     }
@@ -174,6 +174,7 @@ impl Conversion {
 
 /// Adds what one more source said.
 fn add(all: &mut Totals, one: Totals) {
+    all.complete &= one.complete;
     all.bytes += one.bytes;
     all.sections += one.sections;
     for (kind, count) in one.blocks {

@@ -211,7 +211,7 @@ impl Writing {
     /// Writes what waits and ends the output.
     pub fn finish(mut self, complete: bool) -> anyhow::Result<(Made, Edit, Unneeded)> {
         self.work_off()?;
-        self.totals.complete = complete;
+        self.totals.complete &= complete;
         let totals = self.totals();
         Ok((self.output.finish(&totals)?, self.edit, self.unneeded))
     }

@@ -222,9 +222,11 @@ impl Merge<'_> {
         for recording in group {
             let Some(cursor) = self.cursor(&recording, alone)? else { continue };
             size += cursor.source.size().unwrap_or(0);
-            cursors.push(cursor);
+            cursors.push((recording.capture, recording.section, cursor));
             heads.push(recording.head);
         }
+        cursors.sort_by_key(|(capture, section, _)| (*capture, *section));
+        let mut cursors: Vec<Cursor> = cursors.into_iter().map(|(.., cursor)| cursor).collect();
         let progress = Progress::over("merging", Some(size), read.clone(), !self.quiet);
         self.conversion.writing().input(None)?;
         self.conversion.writing().head(together(heads))?;

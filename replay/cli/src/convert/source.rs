@@ -47,6 +47,17 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// What is wrong, without the name of the file.
+    pub fn problem(&self) -> String {
+        match self {
+            SourceError::Capture(CaptureError::Read { error, .. }) => error.to_string(),
+            SourceError::Capture(CaptureError::Open { error, .. }) => error.to_string(),
+            SourceError::Capture(error) => error.to_string(),
+            SourceError::Stored { error, .. } => error.to_string(),
+            SourceError::Unclosed { .. } => "it was not closed".to_owned(),
+        }
+    }
+
     /// Whether the user wants no more.
     pub fn is_interrupt(&self) -> bool {
         matches!(self, SourceError::Capture(CaptureError::Interrupted { .. }))

@@ -67,7 +67,11 @@ pub fn summary(inputs: &Inputs, totals: &Totals, made: &Made, unneeded: Unneeded
         (totals.unknown_events, "event", "of types newer than the schema"),
         (totals.unknown_blocks, "block", "of unknown kinds"),
         (totals.swallowed, "event", "damaged at the start, as Falco skips them"),
-        (inputs.own_events.saturating_sub(made.own_events), "event", "of falco-replay's own, which Falco's schema has no place for"),
+        (
+            inputs.own_events.saturating_sub(made.own_events),
+            "event",
+            "of falco-replay's own, which Falco's schema has no place for",
+        ),
         (made.shortened, "text", "cut to the length that a .scap has room for"),
     ];
     for (count, noun, what) in left_out.into_iter().filter(|(count, ..)| *count > 0) {

@@ -9,7 +9,12 @@ use crate::program::Folder;
 use crate::scenes::{Act, CAT, CURL, SHELL, scene};
 
 fn numbers(folder: &Folder, args: &[&str]) -> Vec<String> {
-    folder.run(&[&["print", "-p", "%evt.num"][..], args].concat()).lines().iter().map(|line| (*line).to_owned()).collect()
+    folder
+        .run(&[&["print", "-p", "%evt.num"][..], args].concat())
+        .lines()
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect()
 }
 
 fn info(folder: &Folder, name: &str) -> Value {
@@ -83,7 +88,10 @@ fn a_span_of_time() {
     let acts: Vec<_> = (0..100).map(|at| (at, CAT, Act::Unlink("/tmp/x"))).collect();
     let folder = Folder::with_capture(&scene(&acts));
     for name in ["b.scap", "b.fcap"] {
-        convert(&folder, &["a.scap", "-o", name, "--from", "2026-05-01T12:00:00.020Z", "--to", "2026-05-01T12:00:00.030Z"]);
+        convert(
+            &folder,
+            &["a.scap", "-o", name, "--from", "2026-05-01T12:00:00.020Z", "--to", "2026-05-01T12:00:00.030Z"],
+        );
         let expected = if name == "b.scap" { (1..=10).collect::<Vec<u32>>() } else { (21..=30).collect() };
         assert!(numbers(&folder, &[name]).iter().map(|number| number.parse::<u32>().unwrap()).eq(expected), "{name}");
     }
@@ -96,20 +104,28 @@ fn captures() -> Vec<PathBuf> {
         return Vec::new();
     }
     // Containers, an old recorder's, lost events, ids that are given again, many users.
-    let names =
-        ["c-styles", "c-start-many", "h-namespaces", "n-ssh-session", "v-execs-k510v1", "v-lost-clone", "v-lost-close", "v-users"];
+    let names = [
+        "c-styles",
+        "c-start-many",
+        "h-namespaces",
+        "n-ssh-session",
+        "v-execs-k510v1",
+        "v-lost-clone",
+        "v-lost-close",
+        "v-users",
+    ];
     names.map(|name| oracle.join(name).join("capture.scap")).into()
 }
 
 /// Fields that every form can tell.
-const FIELDS: &str = "%evt.rawtime %evt.cpu %evt.type %evt.args %thread.tid %proc.name %proc.exepath %proc.cmdline %proc.cwd \
+const FIELDS: &str = "%evt.rawtime %evt.cpu %evt.type %evt.args %thread.tid %proc.name %proc.exepath %proc.cmdline \
                       %proc.aname %proc.acmdline %proc.sname %proc.vpgid.name %proc.pgid.name %proc.env %fd.name %fd.type \
                       %fd.num %fd.l4proto %container.id %container.name %container.image %container.labels %k8s.pod.name \
                       %user.name %user.uid %group.name %user.loginname %proc.nthreads %proc.vmsize %proc.vmrss \
                       %thread.cap_effective %proc.fdlimit %proc.tty %proc.vpid %thread.vtid %proc.ppid \
                       %proc.is_exe_writable %fs.path.name %evt.abspath %fd.lip %proc.stdin.name %proc.stdout.type";
 /// Fields that lists cannot tell of the time before.
-const EXACT: &str = " %evt.num %evt.reltime %proc.duration %proc.ppid.duration %container.duration %fd.cip %fd.sip \
+const EXACT: &str = " %proc.cwd %evt.num %evt.reltime %proc.duration %proc.ppid.duration %container.duration %fd.cip %fd.sip \
                      %fd.nameraw %fd.connected %fd.dev %fd.types %proc.exe_ino.ctime_duration_proc_start %proc.pid.ts \
                      %proc.nchilds %proc.fdopencount %thread.vmsize %fdlist.names";
 
@@ -130,8 +146,8 @@ fn real_captures_cut_by_conditions() {
         convert(&folder, &["-q", "--force", capture, "-o", "whole.fcap"]);
         for filter in FILTERS {
             let exact = [FIELDS, EXACT].concat();
-            let whole = folder.run(&["print", "-p", &exact, capture, filter]).out;
-            let plain = folder.run(&["print", "-p", FIELDS, capture, filter]).out;
+            let whole = print(&folder, &[&exact, capture, filter]);
+            let plain = print(&folder, &[FIELDS, capture, filter]);
             if whole.is_empty() {
                 continue;
             }
@@ -142,15 +158,22 @@ fn real_captures_cut_by_conditions() {
                 (&path("whole.fcap"), "cut2.scap", FIELDS, &plain),
             ] {
                 convert(&folder, &["-q", "--force", input, "-o", output, "--filter", filter]);
-                let cut = folder.run(&["print", "-p", fields, output]).out;
+                let cut = print(&folder, &[fields, output]);
                 assert_same(expected, &cut, &format!("{capture} to {output} by {filter}"));
             }
             // What was cut can be worked out again.
             let ran = folder.run(&["reindex", "-q", "--force", "cut.fcap", "-o", "again.fcap"]);
             assert_eq!(ran.code, 0, "{}", ran.err);
-            assert_same(&whole, &folder.run(&["print", "-p", &exact, "again.fcap"]).out, &format!("{capture} again"));
+            assert_same(&whole, &print(&folder, &[&exact, "again.fcap"]), &format!("{capture} again"));
         }
     }
+}
+
+/// What is printed of a capture, whose texts need not be UTF-8.
+fn print(folder: &Folder, args: &[&str]) -> String {
+    let output = folder.command(&[&["print", "-p"][..], args].concat()).output().unwrap();
+    assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]), "{args:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn assert_same(expected: &str, found: &str, about: &str) {
@@ -172,7 +195,7 @@ fn parts_of_real_captures() {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         parts.sort();
-        let print = |name: &str| folder.run(&["print", "-p", &exact, name]).out;
+        let print = |name: &str| print(&folder, &[&exact, name]);
         let all: String = parts.iter().map(|part| print(part)).collect();
         assert_same(&print(capture), &all, capture);
         // Worked out again from the snapshot of each part alone.

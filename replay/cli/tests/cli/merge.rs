@@ -12,7 +12,8 @@ const SECOND: u64 = 1_000_000_000;
 /// A capture in which thread `tid`, named `name`, removes a file at each of `seconds`.
 fn removals(tid: i64, name: &str, host: &str, boot: u64, seconds: &[u64]) -> Vec<u8> {
     let thread = ThreadEntry { tid, pid: tid, vtid: tid, vpid: tid, comm: name.as_bytes().into(), ..cat() };
-    let machine = head().machine.map(|machine| Machine { hostname: host.as_bytes().into(), boot_time: boot, ..machine });
+    let machine =
+        head().machine.map(|machine| Machine { hostname: host.as_bytes().into(), boot_time: boot, ..machine });
     let head = Head { machine, threads: vec![thread], ..head() };
     let mut writer = Writer::new(Vec::new(), &head).unwrap();
     for second in seconds {
@@ -38,8 +39,16 @@ fn captures_that_overlap() {
     let folder = Folder::new()
         .file("a.scap", removals(10, "one", "host", 1, &[0, 3, 6, 6]))
         .file("b.scap", removals(20, "two", "host", 1, &[1, 2, 6, 9]));
-    let expected =
-        ["1 one /tmp/0", "2 two /tmp/1", "3 two /tmp/2", "4 one /tmp/3", "5 one /tmp/6", "6 one /tmp/6", "7 two /tmp/6", "8 two /tmp/9"];
+    let expected = [
+        "1 one /tmp/0",
+        "2 two /tmp/1",
+        "3 two /tmp/2",
+        "4 one /tmp/3",
+        "5 one /tmp/6",
+        "6 one /tmp/6",
+        "7 two /tmp/6",
+        "8 two /tmp/9",
+    ];
     assert_eq!(merged(&folder, &["a.scap", "b.scap"]).lines().collect::<Vec<_>>(), expected);
     // At equal times the capture that was named first comes first.
     let other = merged(&folder, &["b.scap", "a.scap"]);
@@ -52,8 +61,10 @@ fn captures_that_follow_each_other_in_any_order() {
         .file("c.scap", removals(10, "third", "host", 1, &[20, 21]))
         .file("a.scap", removals(10, "first", "host", 1, &[0, 1]))
         .file("b.scap", removals(10, "second", "host", 1, &[10, 11]));
-    let names: Vec<String> =
-        merged(&folder, &["c.scap", "a.scap", "b.scap"]).lines().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect();
+    let names: Vec<String> = merged(&folder, &["c.scap", "a.scap", "b.scap"])
+        .lines()
+        .map(|line| line.split(' ').nth(1).unwrap().to_owned())
+        .collect();
     assert_eq!(names, ["first", "first", "second", "second", "third", "third"]);
     // Parts of a capture become it again.
     let ran = folder.run(&["convert", "-q", "m.fcap", "-o", "p.fcap", "--split-time", "5s"]);
@@ -96,7 +107,7 @@ fn other_hosts_are_refused() {
 #[test]
 fn what_cannot_be_read_twice() {
     let folder = Folder::new().file("a.scap", removals(10, "one", "host", 1, &[0]));
-    let ran = folder.run_with_input(&["merge", "a.scap", "-", "-o", "m.scap"], &removals(1, "x", "host", 1, &[0]));
+    let ran = folder.run(&["merge", "a.scap", "-", "-o", "m.scap"]);
     assert!(ran.code == 2 && ran.err.contains("only files allow"), "{}", ran.err);
     let ran = folder.run(&["merge", "a.scap", "missing.scap", "-o", "m.scap"]);
     assert!(ran.code == 2 && ran.err.contains("cannot open missing.scap"), "{}", ran.err);

@@ -89,7 +89,8 @@ fn lists() -> Head {
         kind: 16,
         detail: FdDetail::File { flags: 1, name: text(name), dev: 1 },
     };
-    let unix = FdEntry { fd: 8, ino: 2, kind: 8, detail: FdDetail::Unix { source: 1, dest: 2, name: text("/SEC-list-unix") } };
+    let unix =
+        FdEntry { fd: 8, ino: 2, kind: 8, detail: FdDetail::Unix { source: 1, dest: 2, name: text("/SEC-list-unix") } };
     let detail = FdDetail::Socket { source: (ADDRESS.0.into(), 40_000), dest: ([10, 0, 0, 1].into(), 443), l4proto: 2 };
     let socket = FdEntry { fd: 9, ino: 3, kind: 3, detail };
     let user = UserEntry {
@@ -240,7 +241,17 @@ fn nothing_that_was_redacted_is_left_anywhere() {
     }
     // Also of captures that begin in the middle, whose snapshots know more than lists do.
     for name in ["c.scap", "c.fcap"] {
-        let args = ["convert", "-q", "a.scap", "-o", name, "--filter", "evt.num > 22 or evt.arg.data contains SEC", "--redact", "*"];
+        let args = [
+            "convert",
+            "-q",
+            "a.scap",
+            "-o",
+            name,
+            "--filter",
+            "evt.num > 22 or evt.arg.data contains SEC",
+            "--redact",
+            "*",
+        ];
         assert_eq!(folder.run(&args).code, 0);
         let all = every_byte(&folder, name);
         assert!(!holds(&all, b"SEC-") && !holds(&all, &ADDRESS.0) && !holds(&all, HEX.as_bytes()), "{name}");
@@ -322,7 +333,8 @@ fn each_field_alone() {
 
 #[test]
 fn one_key_gives_one_hash_and_rules_can_work_on_shapes() {
-    let folder = Folder::with_capture(&secrets()).file("key", "a key of many bytes").file("other", "another key, as long");
+    let folder =
+        Folder::with_capture(&secrets()).file("key", "a key of many bytes").file("other", "another key, as long");
     let convert = |name: &str, key: &[&str]| {
         let args = [&["convert", "-q", "--force", "a.scap", "-o", name, "--redact", "*"][..], key].concat();
         let ran = folder.run(&args);
@@ -334,7 +346,8 @@ fn one_key_gives_one_hash_and_rules_can_work_on_shapes() {
     assert!(one != convert("c.fcap", &["--redact-key", "other"]));
     assert!(convert("c.fcap", &[]) != convert("d.fcap", &[]), "random keys differ");
     // Lengths, numbers of arguments, directories, whether it is a container: all as before.
-    let format = "%evt.type %evt.buflen %proc.cmdnargs %fd.type %proc.is_exe_writable %container.type %fd.l4proto %fd.sport";
+    let format =
+        "%evt.type %evt.buflen %proc.cmdnargs %fd.type %proc.is_exe_writable %container.type %fd.l4proto %fd.sport";
     for name in ["b.fcap", "a.scap"] {
         assert_eq!(folder.run(&["print", "-p", format, name]).code, 0);
     }
@@ -345,7 +358,8 @@ fn one_key_gives_one_hash_and_rules_can_work_on_shapes() {
     };
     assert_eq!(depth("b.fcap"), depth("a.scap"));
     // The metadata of a container are still those of its id.
-    let ran = folder.run(&["print", "-p", "%container.id %container.full_id %container.name", "b.fcap", "evt.type = read"]);
+    let ran =
+        folder.run(&["print", "-p", "%container.id %container.full_id %container.name", "b.fcap", "evt.type = read"]);
     let words: Vec<&str> = ran.lines()[0].split(' ').collect();
     assert!(words[0].len() == 12 && words[1].starts_with(words[0]) || words[1].is_empty(), "{words:?}");
     assert!(words[2].starts_with('#'), "{words:?}");

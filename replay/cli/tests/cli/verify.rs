@@ -47,7 +47,11 @@ fn damage_is_named_with_its_place_and_what_it_costs() {
     assert_eq!(ran.code, 1, "{}", ran.err);
     let lines = ran.lines();
     assert!(lines[0].starts_with("a.fcap: sound"), "{}", ran.out);
-    assert!(lines[1].starts_with("b.fcap: DAMAGED; whole are "), "{}", ran.out);
+    assert!(
+        lines[1].starts_with("b.fcap: DAMAGED (") && lines[1].ends_with("); whole are 0 blocks, 0 events"),
+        "{}",
+        ran.out
+    );
     assert!(lines[2].contains("a block: the checksum is wrong"), "{}", ran.out);
     assert!(lines[2].ends_with("lost: 1 block, 3 events (numbers 1 to 3)"), "{}", ran.out);
 

@@ -25,9 +25,8 @@ fn walk(key: &str, value: &mut Value, chosen: Kinds, mask: &mut Mask) {
     let kinds = of_key(key);
     match value {
         Value::Object(members) if key == "labels" || key == "pod_sandbox_labels" => {
-            if chosen.has(kinds) {
-                members.values_mut().for_each(|value| hide(value, mask));
-            }
+            let hidden = members.values_mut().filter(|_| chosen.has(kinds));
+            hidden.for_each(|value| hide(value, mask));
         }
         Value::Object(members) => members.iter_mut().for_each(|(key, value)| walk(key, value, chosen, mask)),
         Value::Array(elements) => elements.iter_mut().for_each(|element| walk(key, element, chosen, mask)),

@@ -132,6 +132,18 @@ pub fn of_field(name: &str) -> Kinds {
     }
 }
 
+/// What the text of a container event can hold.
+const METADATA: Kinds = Kinds(Kinds::CONTAINERS.0 | Kinds::ADDRESSES.0 | Kinds::USERS.0 | Kinds::ENV.0);
+
+/// What is meant where a parameter is named by itself.
+pub fn of_named(info: &EventInfo, index: usize) -> Kinds {
+    match info.id {
+        ev::ASYNCEVENT_E if of_param(info, index) != Kinds::NONE => Kinds::BUFFERS,
+        ev::CONTAINER_JSON_2_E => Kinds::CONTAINERS,
+        _ => of_param(info, index),
+    }
+}
+
 /// What a parameter of an event is; nothing for numbers and for the names of event kinds.
 pub fn of_param(info: &EventInfo, index: usize) -> Kinds {
     let param = &info.params[index];
@@ -146,13 +158,13 @@ pub fn of_param(info: &EventInfo, index: usize) -> Kinds {
         (ParamType::Bytebuf, "args") => Kinds::ARGS,
         (ParamType::Bytebuf, "env") => Kinds::ENV,
         (ParamType::Bytebuf, "cgroups") => Kinds::CGROUPS | Kinds::CONTAINER_ID,
-        (ParamType::Bytebuf, _) if info.id == ev::ASYNCEVENT_E => Kinds::BUFFERS | Kinds::CONTAINERS,
+        (ParamType::Bytebuf, _) if info.id == ev::ASYNCEVENT_E => Kinds::BUFFERS | METADATA,
         (ParamType::Bytebuf, _) => Kinds::BUFFERS,
         (ParamType::Fspath | ParamType::Fsrelpath, _) if is_exec => Kinds::EXEPATH,
         (ParamType::Fspath | ParamType::Fsrelpath, _) => Kinds::PATHS,
         (ParamType::Charbuf, name) => match (info.id, name) {
             (ev::ASYNCEVENT_E, _) => Kinds::NONE,
-            (ev::CONTAINER_JSON_2_E, _) => Kinds::CONTAINERS,
+            (ev::CONTAINER_JSON_2_E, _) => METADATA,
             (ev::USER_ADDED_E | ev::USER_DELETED_E | ev::GROUP_ADDED_E | ev::GROUP_DELETED_E, "container_id") => {
                 Kinds::CONTAINER_ID
             }

@@ -14,6 +14,24 @@ const REMEMBERED: usize = 1 << 16;
 /// Hexadecimal digits of a hashed word.
 const DIGITS: usize = 15;
 
+/// What engines put before the id of a container in the same part of a path.
+const BEFORE_ID: [&[u8]; 10] = [
+    b"libpod-payload-",
+    b"libpod-",
+    b"docker-",
+    b"crio-",
+    b"cri-containerd-",
+    b"nerdctl-",
+    b":cri-containerd:",
+    b"lxc.payload.",
+    b"bpm-",
+    b"-lxc\\x2d",
+];
+/// What they put after it.
+const AFTER_ID: [&[u8]; 4] = [b".scope/container", b".scope", b".libvirt-lxc", b"/container"];
+/// Parts of paths by which engines are told.
+const ENGINES: [&[u8]; 4] = [b"lxc", b"lxc.payload", b"libvirt", b"docker"];
+
 /// What a hash is of, so that hashes of different things say nothing of each other.
 #[derive(Debug, Clone, Copy)]
 enum Domain {
@@ -147,9 +165,8 @@ impl Mask {
     fn cgroup_of_container(&mut self, path: &[u8], all: bool, out: &mut Vec<u8>) -> bool {
         let Some(id) = container_id_in(path).filter(|id| !id.is_empty()) else { return false };
         let Some(start) = path.windows(id.len()).rposition(|window| window == id) else { return false };
-        let digits = path[start..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let rest = &path[start..];
-        let length = match digits {
+        let length = match rest.iter().take_while(|byte| byte.is_ascii_hexdigit()).count() {
             // A long id stands by itself, whatever the engine.
             64.. => 64,
             // Of a longer name the id is only the begin.
@@ -158,16 +175,41 @@ impl Mask {
             }
             _ => id.len(),
         };
-        // What stands in the same part tells the engine; names of other engines need all that is before.
-        let own = path[..start].iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-        match all && digits >= 64 {
-            true => self.parts(&path[..own], out),
-            false => out.extend_from_slice(&path[..own]),
-        }
-        out.extend_from_slice(&path[own..start]);
+        self.around_id(&path[..start], &BEFORE_ID, true, all, out);
         out.extend_from_slice(&self.id(&rest[..length]));
-        out.extend_from_slice(&rest[length..]);
+        self.around_id(&rest[length..], &AFTER_ID, false, all, out);
         true
+    }
+
+    /// What stands before or after the id of a container. Words by which engines are told stay; where `all` says so the
+    /// others become words that could stand there.
+    fn around_id(&mut self, text: &[u8], marks: &[&[u8]], before: bool, all: bool, out: &mut Vec<u8>) {
+        if !all {
+            out.extend_from_slice(text);
+            return;
+        }
+        let is_mark = |mark: &&&[u8]| if before { text.ends_with(mark) } else { text.starts_with(mark) };
+        let mark = marks.iter().filter(is_mark).map(|mark| mark.len()).max().unwrap_or(0);
+        let (first, last) = if before { text.split_at(text.len() - mark) } else { text.split_at(mark) };
+        let (kept, masked) = if before { (last, first) } else { (first, last) };
+        if !before {
+            out.extend_from_slice(kept);
+        }
+        for (at, part) in masked.split(|&byte| byte == b'/').enumerate() {
+            if at > 0 {
+                out.push(b'/');
+            }
+            if part.is_empty() || ENGINES.contains(&part) {
+                out.extend_from_slice(part);
+            } else {
+                let mut word = Vec::new();
+                self.word(part, &mut word);
+                out.extend_from_slice(&word[1..]);
+            }
+        }
+        if before {
+            out.extend_from_slice(kept);
+        }
     }
 
     fn elements(&mut self, list: &[u8], mut mask: impl FnMut(&mut Mask, &[u8]) -> Vec<u8>) -> Vec<u8> {

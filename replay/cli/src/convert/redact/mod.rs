@@ -18,7 +18,7 @@ use falco_replay_format::lists::Head;
 use falco_replay_format::schema::EVENTS;
 use glob::Pattern;
 
-use self::kinds::{Kinds, of_field, of_param};
+use self::kinds::{Kinds, of_field, of_named};
 use self::mask::{KEY, Mask};
 use self::params::Params;
 
@@ -126,7 +126,7 @@ fn choose(pattern: &Pattern, named: &mut BTreeSet<&'static str>) -> (bool, Kinds
         for (index, param) in info.params.iter().enumerate() {
             if is_argument(pattern, param.name) {
                 found = true;
-                match of_param(info, index) {
+                match of_named(info, index) {
                     Kinds::OTHER => {
                         named.insert(param.name);
                     }
