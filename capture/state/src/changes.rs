@@ -10,7 +10,8 @@ use crate::threads::{ThreadSlot, Threads};
 pub struct Changes {
     /// (row, id of a thread): the event changed what is known of the thread or its descriptors, or that it is there.
     pub threads: Vec<(u32, i64)>,
-    /// (row, id of a container): the event changed what is known of the container or of its users; empty for the host.
+    /// (row, id of a container): the event changed what is known of the container or of its users; empty for the host and
+    /// what is true of all of it.
     pub containers: Vec<(u32, Text)>,
     /// Pairs of threads: what is known of the first was made of what was known of the second.
     pub links: Vec<(i64, i64)>,

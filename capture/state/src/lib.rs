@@ -251,6 +251,7 @@ impl State {
         if !self.origin_known && !kind.meta {
             self.origin_known = true;
             self.change_world(|world| world.origin = event.ts);
+            self.note_container(event.row, b"");
         }
         let mut current = Current { last_fd: -1, ..Current::default() };
         match kind.lookup {

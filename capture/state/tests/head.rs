@@ -10,10 +10,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use falco_replay_format::batch::EventBatch;
-use falco_replay_format::block::Block;
+use falco_replay_format::block::{Block, Container, Mount};
 use falco_replay_format::demand::Demand;
-use falco_replay_format::lists::Head;
+use falco_replay_format::lists::{Exact, Head};
 use falco_replay_format::scap::{self, Item, prologue};
+use falco_replay_format::schema::ev;
 use falco_replay_state::State;
 
 use crate::contexts::Differences;
@@ -187,4 +188,37 @@ fn lists_alone_lose_only_what_they_cannot_hold() {
         let often = matches!(what.as_str(), "fd raw_name" | "fd open_flags" | "fd dev");
         assert!(often || count * 100 < found.events.max(1), "{count} of {} events: {what}\n{found}", found.events);
     }
+}
+
+#[test]
+fn containers_come_back_from_the_events_that_describe_them() {
+    let text = |text: &str| text.as_bytes().into();
+    let odd = Container {
+        id: text("6c270ef2f251"),
+        full_id: text("6c270ef2f251d571"),
+        name: text("a \"quoted\" \\ name\nof two lines"),
+        image: text("registry/ü:1"),
+        kind: 7,
+        user: text("\u{1}"),
+        ip: text("10.0.0.7"),
+        cni_json: text("{\"a\":[1]}"),
+        privileged: true,
+        host_ipc: true,
+        labels: vec![(text("a\"b"), text("")), (text("c"), text("d"))],
+        mounts: vec![Mount { source: text("/a"), dest: text("/b"), read_write: true, ..Mount::default() }],
+        is_pod_sandbox: true,
+        pod_sandbox_labels: vec![(text("x"), text("y"))],
+        ..Container::default()
+    };
+    let plain = Container { id: text("st-lxc"), kind: -1, ..Container::default() };
+    let exact = Exact { containers: vec![odd, plain], ..Exact::default() };
+    let head = Head { exact: Some(Box::new(exact)), ..Head::default() };
+    let mut state = State::new(Demand::default());
+    state.start(&Head::default());
+    state.apply(prologue(&head, 1), Block::default());
+    // Something that ends the silent start.
+    let mut batch = EventBatch::default();
+    batch.push(2, 1, ev::SYSCALL_CLOSE_X, 0, 0, [&[0; 8][..], &[3, 0, 0, 0, 0, 0, 0, 0]].into_iter());
+    state.apply(batch, Block::default());
+    assert_eq!(state.head().exact.unwrap().containers, head.exact.unwrap().containers);
 }

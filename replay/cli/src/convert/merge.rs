@@ -37,7 +37,7 @@ Examples:
 Captures that follow each other stay what they are, each with its own start. Of those that overlap in time by more than a
 second the starts are put together (what the earliest says counts), and their events are merged: each capture's own events stay
 in their order, at equal times the capture that was named first comes first. An event that several captures have comes as often.
-Events are numbered anew, from 1.
+Events are numbered anew, from 1. Captures of different hosts are refused unless --force is given.
 
 Exit codes: 0 done, 2 not done or incomplete: for example captures of different hosts.";
 

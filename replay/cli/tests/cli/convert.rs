@@ -251,7 +251,7 @@ fn an_interrupt_leaves_nothing() {
             std::thread::sleep(Duration::from_millis(20));
         }
         assert!(files(&folder).iter().all(|file| file != name));
-        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
         let ended = Ran::of(child.wait_with_output().unwrap());
         assert!(ended.code == 2 && ended.err.contains("interrupted"), "{}", ended.err);
         drop(writing.join());

@@ -17,7 +17,7 @@ use falco_replay_format::schema::EVENT_TYPES;
 use falco_replay_rules::CompiledCondition;
 use falco_replay_rules::program::{EventTypes, Priority, Program, Rule, Template};
 
-use crate::catalogue::{Catalogue, Field};
+use crate::catalogue::Catalogue;
 use crate::check::{Check, Subject};
 use crate::evaluate::plan::{NO_PLAN, Plan, plans};
 use crate::fields::Extractor;
@@ -266,11 +266,4 @@ fn holds(check: &Check, transformed: bool, value: &Value<'_>) -> bool {
         }
         _ => check.holds(value),
     }
-}
-
-/// Whether predicates on a field can rule blocks out.
-pub fn is_looked_up(field: Field) -> bool {
-    use crate::fields::Arg;
-    let plain = Extractor { field: Some(field), arg: Arg::None };
-    source(&plain).or_else(|| of_ancestors(field)).or_else(|| of_ends(field)).is_some()
 }

@@ -197,3 +197,163 @@ fn address_text(mask: &mut Mask, text: &[u8]) -> Vec<u8> {
         None => mask.text(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use falco_replay_format::block::Mount;
+    use falco_replay_format::lists::{Exact, FdEntry, FdExact, Machine, ThreadEntry, ThreadExact};
+    use falco_replay_format::schema::ev;
+
+    use super::*;
+
+    const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 77));
+
+    fn secret() -> Text {
+        b"/SECRET"[..].into()
+    }
+
+    /// All fields are named, so that a new one is not forgotten.
+    fn thread() -> ThreadEntry {
+        ThreadEntry {
+            tid: 1,
+            pid: 1,
+            ptid: 1,
+            sid: 1,
+            vpgid: 1,
+            pgid: 1,
+            comm: secret(),
+            exe: secret(),
+            exepath: secret(),
+            args: secret(),
+            cwd: secret(),
+            fdlimit: 1,
+            flags: 0,
+            uid: 0,
+            gid: 0,
+            vmsize_kb: 0,
+            vmrss_kb: 0,
+            vmswap_kb: 0,
+            pfmajor: 0,
+            pfminor: 0,
+            env: secret(),
+            vtid: 1,
+            vpid: 1,
+            cgroups: b"cpu=/SECRET/SECRET"[..].into(),
+            root: secret(),
+            pidns_init_start_ts: 0,
+            tty: 0,
+            loginuid: 0,
+            exe_writable: false,
+            exe_upper_layer: false,
+            exe_lower_layer: false,
+            exe_from_memfd: false,
+            cap_inheritable: 0,
+            cap_permitted: 0,
+            cap_effective: 0,
+            exe_ino: 0,
+            exe_ino_ctime: 0,
+            exe_ino_mtime: 0,
+        }
+    }
+
+    fn container() -> Container {
+        Container {
+            id: secret(),
+            full_id: secret(),
+            name: secret(),
+            image: secret(),
+            image_id: secret(),
+            image_repository: secret(),
+            image_tag: secret(),
+            image_digest: secret(),
+            kind: 0,
+            user: secret(),
+            ip: IP.to_string().into_bytes().into(),
+            cni_json: secret(),
+            privileged: false,
+            host_pid: false,
+            host_network: false,
+            host_ipc: false,
+            labels: vec![(b"key"[..].into(), secret())],
+            mounts: vec![Mount {
+                source: secret(),
+                dest: secret(),
+                mode: Text::default(),
+                read_write: false,
+                propagation: Text::default(),
+            }],
+            pod_sandbox_id: secret(),
+            is_pod_sandbox: false,
+            pod_sandbox_labels: vec![(b"key"[..].into(), secret())],
+        }
+    }
+
+    fn exact() -> Exact {
+        let file = FdInfo { name: secret(), raw_name: secret(), ..FdInfo::new(FdKind::FileV2) };
+        let name = format!("{IP}:1->{IP}:2").into_bytes().into();
+        let ends = Ends::Inet { source: (IP, 1), dest: (IP, 2) };
+        let socket = FdInfo { name, ends, ..FdInfo::new(FdKind::Ipv4) };
+        let unix = FdInfo { name: b"ab->cd /SECRET"[..].into(), ..FdInfo::new(FdKind::Unix) };
+        Exact {
+            threads: vec![ThreadExact {
+                env: secret(),
+                cwd: secret(),
+                flags: 0,
+                container_id: secret(),
+                clone_ts: 0,
+                lastexec_ts: 0,
+                exe_ctime_duration_clone: 0,
+                exe_ctime_duration_pidns: 0,
+                last_fd: 0,
+                last_enter: 0,
+                enter: Some((ev::SYSCALL_OPEN_E, vec![b"/SECRET\0"[..].into()])),
+                dead: false,
+                adopts: false,
+                reaper: 0,
+                last_cpu: 0,
+            }],
+            fds: vec![[file, socket, unix].map(|info| FdExact { info, close_on_exec: false }).into()],
+            containers: vec![container()],
+            users: vec![(secret(), user())],
+            groups: vec![(secret(), GroupEntry { gid: 0, name: secret() })],
+            exits: Vec::new(),
+            origin: 0,
+        }
+    }
+
+    fn user() -> UserEntry {
+        UserEntry { uid: 0, gid: 0, name: secret(), home: secret(), shell: secret() }
+    }
+
+    #[test]
+    fn no_text_of_a_head_is_forgotten() {
+        let fd = |kind, detail| FdEntry { fd: 0, ino: 0, kind, detail };
+        let mut head = Head {
+            machine: Some(Machine { cpus: 1, memory: 1, max_pid: 1, hostname: secret(), boot_time: 1, flags: [0; 3] }),
+            threads: vec![thread()],
+            fds: vec![(
+                1,
+                vec![
+                    fd(1, FdDetail::Name(secret())),
+                    fd(16, FdDetail::File { flags: 0, name: secret(), dev: 0 }),
+                    fd(3, FdDetail::Socket { source: (IP, 1), dest: (IP, 2), l4proto: 2 }),
+                    fd(5, FdDetail::Server { ip: IP, port: 1, l4proto: 2 }),
+                    fd(8, FdDetail::Unix { source: 0, dest: 0, name: secret() }),
+                ],
+            )],
+            interfaces: vec![Interface { name: Text::default(), addr: IP, mask: IP, broadcast: IP, linkspeed: None }],
+            users: vec![user()],
+            groups: vec![GroupEntry { gid: 0, name: secret() }],
+            exact: Some(Box::new(exact())),
+        };
+        head.interfaces[0].mask = [255, 255, 255, 0].into();
+        redact(&mut head, Kinds::ALL, &Params::new(Kinds::ALL, &BTreeSet::new()), &mut Mask::new(b"key"));
+        // Bytes show as numbers.
+        let text = format!("{head:?}");
+        let bytes = |text: &str| format!("{:?}", text.as_bytes()).trim_matches(['[', ']']).to_owned();
+        assert!(!text.contains(&bytes("SECRET")), "{text}");
+        assert!(!text.contains(&IP.to_string()) && !text.contains(&bytes(&IP.to_string())), "{text}");
+    }
+}

@@ -89,6 +89,9 @@ impl Redaction {
     /// Redacts what a file says of itself.
     pub fn about(&mut self, about: &mut FileAbout) {
         if self.chosen.has(Kinds::HOSTNAME) {
+            // They tell the host as well as its name.
+            about.boot_id = None;
+            about.config_hash = None;
             about.hostname = self.mask.text(&about.hostname);
             if let Some(machine) = &mut about.machine {
                 machine.hostname = self.mask.text(&machine.hostname);
